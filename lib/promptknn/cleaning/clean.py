@@ -1,0 +1,102 @@
+"""The stage that sorts raw prompts into prompts and rejected_prompts."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promptknn.cleaning.language import identified
+from promptknn.cleaning.normalisation import normalised
+from promptknn.cleaning.rules import verdict
+from promptknn.deduplication.exact import first_of_each, prompt_id_of
+from promptknn.materialised import materialised
+from promptknn.settings import CleaningSettings
+from promptknn.stage import Context, Counts, Stage
+from promptknn.tables import PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
+
+_KEY = ["source", "source_row_id"]
+
+
+def judged(raw: DataFrame, settings: CleaningSettings) -> DataFrame:
+    """Judge raw prompts by the rules.
+
+    Args:
+        raw: source, source_row_id and text.
+        settings: thresholds and languages.
+
+    Returns:
+        source, source_row_id, original_text, text (normalised), language, score, prompt_id, and
+        verdict: struct<reason, detail>, null where the row is kept.
+    """
+    return (
+        raw.select(
+            *_KEY,
+            F.col("text").alias("original_text"),
+            normalised(F.col("text")).alias("text"),
+            identified(F.col("text")).alias("identified"),
+        )
+        .select("*", "identified.language", "identified.score")
+        .drop("identified")
+        .withColumn("verdict", F.expr(verdict(settings)))
+        .withColumn("prompt_id", prompt_id_of(F.col("text")))
+    )
+
+
+class CleanPrompts(Stage):
+    """raw_prompts -> prompts + rejected_prompts, every raw row in exactly one of them."""
+
+    name = "clean_prompts"
+    inputs = (RAW_PROMPTS,)
+    outputs = (PROMPTS, REJECTED_PROMPTS)
+
+    def run(self, context: Context) -> Counts:
+        lake = context.lake
+        pending = (
+            lake.read(RAW_PROMPTS)
+            .select(*_KEY, "text")
+            .join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
+            .join(lake.read(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
+        )
+        with materialised(judged(pending, context.settings.cleaning)) as rows:
+            todo = rows.count()
+            if todo == 0:
+                return Counts(message=f"nothing new, {lake.read(PROMPTS).count():,} prompts")
+            kept = lake.insert(PROMPTS, _accepted(rows))
+            # What prompts holds now decides, not what this run meant to write: another writer
+            # may have kept another row of the same text.
+            refused = lake.insert(REJECTED_PROMPTS, _refused(rows, lake.read(PROMPTS)))
+        message = f"{kept:,} prompts kept, {refused:,} rejected"
+        return Counts(rows_in=todo, rows_out=kept, rows_rejected=refused, message=message)
+
+
+def _accepted(rows: DataFrame) -> DataFrame:
+    return (
+        rows.where("verdict IS NULL")
+        .withColumn("first", first_of_each())
+        .where("first")
+        .select(
+            "prompt_id",
+            "text",
+            "original_text",
+            "language",
+            F.col("score").alias("language_score"),
+            *_KEY,
+            F.current_timestamp().alias("cleaned_at"),
+        )
+    )
+
+
+def _refused(rows: DataFrame, prompts: DataFrame) -> DataFrame:
+    duplicate = F.struct(
+        F.lit("exact_duplicate").alias("reason"), F.col("prompt_id").alias("detail")
+    )
+    kept_rows = prompts.select(*_KEY)
+    return (
+        rows.join(kept_rows, _KEY, "left_anti")
+        .withColumn("verdict", F.coalesce("verdict", duplicate))
+        .select(
+            *_KEY,
+            F.col("original_text").alias("text"),
+            F.col("verdict.reason").alias("reason"),
+            F.coalesce("verdict.detail", F.lit("")).alias("detail"),
+            F.current_timestamp().alias("rejected_at"),
+        )
+    )

@@ -1,0 +1,93 @@
+"""The command line of every job: arguments, settings, session, stages, one sentence on failure."""
+
+import argparse
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from promptknn.errors import PromptKnnError
+from promptknn.progress import Display
+from promptknn.runner import run_stages
+from promptknn.session import open_session
+from promptknn.settings_file import load_settings
+from promptknn.stage import Stage
+
+Plan = Callable[[argparse.Namespace], Sequence[Stage]]
+_BAD_INPUT, _FAILED = 2, 1
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """Make the parser that every job starts from."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--config", type=Path, help="settings file (YAML); default: conf/local.yaml"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one setting, such as prediction.k=10; may be repeated",
+    )
+    parser.add_argument("--debug", action="store_true", help="show the stack trace of a failure")
+    return parser
+
+
+def run_job(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | None = None) -> None:
+    """Run a job and leave with its exit code: 0, 2 for what the user can mend, 1 otherwise.
+
+    Args:
+        parser: made by `arguments`.
+        plan: gives the stages for the parsed arguments.
+        argv: the arguments; None takes those of the process.
+    """
+    options = parser.parse_args(argv)
+    console = Console(stderr=True)
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        settings = load_settings(options.config or _default_config(), options.overrides)
+        stages = plan(options)
+        run_stages(open_session(settings.spark), settings, stages, Display(console))
+    except PromptKnnError as error:
+        _say(console, str(error), options.debug)
+        sys.exit(_BAD_INPUT)
+    except KeyboardInterrupt:
+        _say(console, "Stopped; run the job again to go on where it stopped.", options.debug)
+        sys.exit(_FAILED)
+    except Exception as error:
+        known = known_failure(error)
+        if known:
+            _say(console, known, options.debug)
+            sys.exit(_BAD_INPUT)
+        first = str(error).strip().split("\n")[0]
+        _say(
+            console,
+            f"{type(error).__name__}: {first} (--debug shows the whole trace)",
+            options.debug,
+        )
+        sys.exit(_FAILED)
+
+
+def known_failure(error: Exception) -> str | None:
+    """Find a PromptKnnError that was raised in a Python worker in the text Spark gives of it."""
+    for line in reversed(str(error).splitlines()):
+        name, separator, message = line.strip().partition(": ")
+        if separator and name.startswith("promptknn.errors."):
+            return message
+    return None
+
+
+def _default_config() -> Path | None:
+    beside_jobs = Path(sys.argv[0]).resolve().parent.parent / "conf" / "local.yaml"
+    return beside_jobs if beside_jobs.is_file() else None
+
+
+def _say(console: Console, sentence: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    console.print(f"[bold red]promptknn:[/bold red] {sentence}", highlight=False, soft_wrap=True)

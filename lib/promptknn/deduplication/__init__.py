@@ -1,0 +1,1 @@
+"""Deduplication: exact, by prompt_id."""

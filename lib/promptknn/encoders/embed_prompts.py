@@ -1,0 +1,82 @@
+"""The stage that embeds prompts with CLIP's text tower and with the sentence model."""
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import to_arrow
+from promptknn.encoders.models import Models
+from promptknn.stage import Context, Counts, Stage
+from promptknn.tables import PROMPT_EMBEDDINGS, PROMPTS
+from promptknn.waves import plan_waves
+
+_MADE_HERE = ["prompt_id", "clip_embedding", "clip_dim", "sentence_embedding", "sentence_dim"]
+_SCHEMA = PROMPT_EMBEDDINGS.schema(*_MADE_HERE)
+
+
+def embed_texts(models: Models) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that embeds batches of prompt_id and text inside Spark's workers."""
+
+    def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            texts = batch.column("text").to_pylist()
+            sentence = models.sentence_encoder().encode_texts(texts)
+            if models.text_tower_is_sentence_model:
+                clip = sentence
+            else:
+                clip = models.clip_encoder().encode_texts(texts)
+            rows = len(texts)
+            columns = [
+                batch.column("prompt_id"),
+                to_arrow(clip),
+                pa.repeat(pa.scalar(clip.shape[1], pa.int32()), rows),
+                to_arrow(sentence),
+                pa.repeat(pa.scalar(sentence.shape[1], pa.int32()), rows),
+            ]
+            yield pa.RecordBatch.from_arrays(columns, _MADE_HERE)
+
+    return embed
+
+
+def of_models(frame: DataFrame, models: Models) -> DataFrame:
+    """Keep the rows of prompt_embeddings that these models made."""
+    return frame.where(
+        (F.col("clip_model") == models.clip_identity)
+        & (F.col("sentence_model") == models.sentence_identity)
+    )
+
+
+class EmbedPrompts(Stage):
+    """prompts -> prompt_embeddings, in waves; prompts embedded already are left out."""
+
+    name = "embed_prompts"
+    inputs = (PROMPTS,)
+    outputs = (PROMPT_EMBEDDINGS,)
+
+    def run(self, context: Context) -> Counts:
+        lake, sizes = context.lake, context.settings.embedding
+        models = Models.of(context.settings)
+        done = of_models(lake.read(PROMPT_EMBEDDINGS), models).select("prompt_id")
+        missing = (
+            lake.read(PROMPTS).select("prompt_id", "text").join(done, "prompt_id", "left_anti")
+        )
+        todo = missing.count()
+        if todo == 0:
+            return Counts(message="nothing new, every prompt is embedded")
+        written = 0
+        for wave in plan_waves(todo, sizes.prompts_per_wave):
+            context.progress(written, todo)
+            rows = missing.where(wave.condition("prompt_id"))
+            tasks = -(-min(todo, sizes.prompts_per_wave) // sizes.prompts_per_task)
+            embedded = (
+                # A table of texts is a few files, too few to keep every core busy.
+                rows.repartition(tasks)
+                .mapInArrow(embed_texts(models), _SCHEMA)
+                .withColumn("clip_model", F.lit(models.clip_identity))
+                .withColumn("sentence_model", F.lit(models.sentence_identity))
+                .withColumn("embedded_at", F.current_timestamp())
+            )
+            written += lake.insert(PROMPT_EMBEDDINGS, embedded, wave.condition("t.prompt_id"))
+        return Counts(rows_in=todo, rows_out=written, message=f"{written:,} prompts embedded")

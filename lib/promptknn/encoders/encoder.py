@@ -1,0 +1,49 @@
+"""The protocols every encoder keeps, and the checks every vector passes."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL.Image import Image
+
+from promptknn.errors import InvalidVectorError
+
+Vectors = npt.NDArray[np.float32]
+
+
+class TextEncoder(Protocol):
+    """Turns texts into vectors."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts: float32, (n, d), unit rows, in the order given."""
+
+
+class ClipEncoder(TextEncoder, Protocol):
+    """Turns images and texts into vectors that a query map can bring together."""
+
+    def encode_images(self, images: Sequence[Image]) -> Vectors:
+        """Encode RGB images: float32, (n, d), as the image tower gives them.
+
+        CLIP models give unit rows in the text space; `package-default` gives class profiles.
+        """
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Scale rows to unit length.
+
+    Args:
+        vectors: float32, (n, d).
+
+    Raises:
+        InvalidVectorError: a row is not finite or has no length.
+    """
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not np.all(np.isfinite(norms)) or np.any(norms == 0):
+        bad = int(np.flatnonzero(~(np.isfinite(norms) & (norms > 0)).ravel())[0])
+        raise InvalidVectorError(
+            f"Vector {bad} of {len(vectors)} is not finite or has no length: "
+            f"check the model's weights, and its precision if it runs in fp16."
+        )
+    scaled: Vectors = (vectors / norms).astype(np.float32)
+    return scaled

@@ -1,0 +1,68 @@
+"""The pair of models that settings name, picklable, each loaded once a Python worker."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from promptknn.encoders.encoder import ClipEncoder
+from promptknn.encoders.package_default import (
+    NAME,
+    PackageDefaultEncoder,
+    package_default_identity,
+)
+from promptknn.encoders.sentence import SentenceEncoder, sentence_encoder, sentence_identity
+from promptknn.settings import ClipSettings, SentenceSettings, Settings
+
+
+@dataclass(frozen=True)
+class Models:
+    """The CLIP model and the sentence model of a run.
+
+    Attributes:
+        clip_identity: names the CLIP model and its weights in the tables.
+        sentence_identity: names the sentence model and its weights in the tables.
+    """
+
+    clip: ClipSettings
+    sentence: SentenceSettings
+    clip_identity: str
+    sentence_identity: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Models":
+        """Name the models of the settings; nothing is loaded.
+
+        Raises:
+            ModelLoadError: a local folder or a package is missing.
+        """
+        sentence = sentence_identity(settings.sentence)
+        return cls(settings.clip, settings.sentence, _clip_identity(settings), sentence)
+
+    @property
+    def text_tower_is_sentence_model(self) -> bool:
+        """Whether one encoding of a prompt serves as both of its vectors."""
+        return self.clip.model == NAME
+
+    def clip_encoder(self) -> ClipEncoder:
+        """Give the CLIP model, loaded once a process."""
+        return _clip_encoder(self.clip, self.sentence)
+
+    def sentence_encoder(self) -> SentenceEncoder:
+        """Give the sentence model, loaded once a process."""
+        return sentence_encoder(self.sentence)
+
+
+def _clip_identity(settings: Settings) -> str:
+    if settings.clip.model == NAME:
+        return package_default_identity(settings.clip, settings.sentence)
+    from promptknn.encoders.open_clip import open_clip_identity
+
+    return open_clip_identity(settings.clip)
+
+
+@lru_cache(maxsize=2)
+def _clip_encoder(clip: ClipSettings, sentence: SentenceSettings) -> ClipEncoder:
+    if clip.model == NAME:
+        return PackageDefaultEncoder(clip, sentence)
+    from promptknn.encoders.open_clip import OpenClipEncoder
+
+    return OpenClipEncoder(clip)

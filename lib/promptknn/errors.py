@@ -1,0 +1,33 @@
+"""The failures promptknn names. Each message is one sentence: what, where, and the cure."""
+
+
+class PromptKnnError(Exception):
+    """A failure that the user can mend; jobs print its message alone and exit with 2."""
+
+
+class SettingsError(PromptKnnError):
+    """A setting is unknown, of the wrong type, or out of range."""
+
+
+class MissingInputError(PromptKnnError):
+    """A file, folder, table, column or package that the settings name is not there."""
+
+
+class EnvironmentMissingError(PromptKnnError):
+    """Java, Delta's jars or another part of the installation is missing."""
+
+
+class ModelLoadError(PromptKnnError):
+    """A model cannot be loaded: no such name, no network, or an unreadable checkpoint."""
+
+
+class ModelMismatchError(PromptKnnError):
+    """Vectors of one model meet an index, or a query map, of another."""
+
+
+class CorruptShardError(PromptKnnError):
+    """A file of an index shard is missing, cut, or altered."""
+
+
+class InvalidVectorError(PromptKnnError):
+    """An encoder gave a vector that is not finite, has no length, or has the wrong dimension."""

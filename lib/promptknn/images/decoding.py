@@ -1,0 +1,80 @@
+"""Decoding image files into upright RGB pictures; what cannot be used is refused by name."""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class RefusedImageError(Exception):
+    """An image that cannot be used.
+
+    Attributes:
+        reason: one word of a fixed list, for rejected_images.
+        detail: what was found.
+    """
+
+    reason: str
+    detail: str
+
+
+def decode(content: bytes, maximum_megapixels: float) -> Image.Image:
+    """Decode an image: RGB, upright by its EXIF tag, on white where it is transparent.
+
+    The first frame of an animation, the first page of a document.
+
+    Raises:
+        RefusedImageError: empty_file, not_an_image, too_large, truncated or broken_image.
+    """
+    if not content:
+        raise RefusedImageError("empty_file", "0 bytes")
+    with warnings.catch_warnings():
+        # Pillow only warns between its limit and twice its limit; ours decides.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(io.BytesIO(content))
+            _check_size(image, maximum_megapixels)
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+        except RefusedImageError:
+            raise
+        except UnidentifiedImageError as error:
+            raise RefusedImageError("not_an_image", _start(content)) from error
+        except Image.DecompressionBombError as error:
+            raise RefusedImageError("too_large", str(error)) from error
+        except (OSError, ValueError, SyntaxError, EOFError, MemoryError, TypeError) as error:
+            truncated = "truncated" in str(error) or "end of" in str(error).lower()
+            reason = "truncated" if truncated else "broken_image"
+            raise RefusedImageError(reason, str(error)[:200]) from error
+
+
+def _check_size(image: Image.Image, maximum_megapixels: float) -> None:
+    if image.width * image.height > maximum_megapixels * 1e6:
+        raise RefusedImageError("too_large", f"{image.width} x {image.height} pixels")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _eight_bits(image).convert("RGB")
+    if "A" in image.mode or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        ground = Image.new("RGBA", rgba.size, (*_WHITE, 255))
+        return Image.alpha_composite(ground, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    # Pillow would clip 16-bit greys to white; they are scaled instead.
+    greys = np.asarray(image, dtype=np.float32)
+    highest = float(greys.max(initial=0))
+    top = 255.0 if highest <= 255 else max(highest, 65535.0)
+    return Image.fromarray(np.clip(greys * (255.0 / top), 0, 255).astype(np.uint8))
+
+
+def _start(content: bytes) -> str:
+    return f"starts with {content[:16]!r}"

@@ -1,0 +1,205 @@
+"""The stage that embeds images with CLIP's image tower."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import to_arrow
+from promptknn.encoders.models import Models
+from promptknn.errors import MissingInputError
+from promptknn.images.decoding import RefusedImageError, decode
+from promptknn.images.listing import UNKNOWN_SIZE, list_images
+from promptknn.materialised import materialised
+from promptknn.settings import ImageSettings
+from promptknn.sources.reading import table_or_path
+from promptknn.sources.source import column
+from promptknn.stage import Context, Counts, Stage
+from promptknn.tables import IMAGE_EMBEDDINGS, REJECTED_IMAGES
+
+_FILE = ["image_uri", "image_bytes", "modified_at"]
+_SCHEMA = (
+    "image_uri string, image_bytes bigint, modified_at timestamp, image_id string, width int, "
+    "height int, embedding array<float>, dim int, reason string, detail string"
+)
+# Images decoded ahead of the encoder, so that it need not wait and memory stays bounded.
+_AHEAD, _BATCH, _THREADS = 8, 8, 2
+
+
+@dataclass(frozen=True)
+class _Read:
+    image_id: str | None
+    image: Image.Image | None
+    reason: str | None
+    detail: str | None
+
+
+def _read(uri: str, maximum_megapixels: float) -> _Read:
+    try:
+        content = Path(uri).read_bytes()
+    except OSError as error:
+        return _Read(None, None, "unreadable", error.strerror or type(error).__name__)
+    try:
+        image = decode(content, maximum_megapixels)
+    except RefusedImageError as refused:
+        return _Read(None, None, refused.reason, refused.detail)
+    return _Read(hashlib.sha256(content).hexdigest(), image, None, None)
+
+
+def embed_files(
+    models: Models, maximum_megapixels: float
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that reads, decodes and embeds files inside Spark's workers.
+
+    It takes image_uri, image_bytes and modified_at, and gives a row a file: a vector, or a reason.
+    """
+
+    def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for batch in batches:
+                uris = batch.column("image_uri").to_pylist()
+                reads = _ahead(pool, uris, maximum_megapixels)
+                for start in range(0, len(uris), _BATCH):
+                    some = [next(reads) for _ in uris[start : start + _BATCH]]
+                    yield _rows(batch.slice(start, len(some)), some, models)
+
+    return embed
+
+
+def _ahead(pool: ThreadPoolExecutor, uris: list[str], megapixels: float) -> Iterator[_Read]:
+    waiting: deque[Future[_Read]] = deque()
+    for uri in uris:
+        waiting.append(pool.submit(_read, uri, megapixels))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _rows(files: pa.RecordBatch, reads: list[_Read], models: Models) -> pa.RecordBatch:
+    images = [read.image for read in reads if read.image is not None]
+    good = np.array([read.image is not None for read in reads])
+    lists = pa.nulls(len(reads), pa.list_(pa.float32()))
+    dim = 0
+    if images:
+        vectors = models.clip_encoder().encode_images(images)
+        dim = vectors.shape[1]
+        place = np.where(good, np.cumsum(good) - 1, 0)
+        lists = to_arrow(vectors).take(pa.array(place, mask=~good))
+    return pa.RecordBatch.from_arrays(
+        [
+            *(files.column(name) for name in _FILE),
+            pa.array([read.image_id for read in reads], pa.string()),
+            pa.array([read.image.width if read.image else None for read in reads], pa.int32()),
+            pa.array([read.image.height if read.image else None for read in reads], pa.int32()),
+            lists,
+            pa.array([dim if read.image else None for read in reads], pa.int32()),
+            pa.array([read.reason for read in reads], pa.string()),
+            pa.array([read.detail for read in reads], pa.string()),
+        ],
+        [*_FILE, "image_id", "width", "height", "embedding", "dim", "reason", "detail"],
+    )
+
+
+class EmbedImages(Stage):
+    """images -> image_embeddings + rejected_images; unchanged files are not read again."""
+
+    name = "embed_images"
+    outputs = (IMAGE_EMBEDDINGS, REJECTED_IMAGES)
+
+    def run(self, context: Context) -> Counts:
+        lake, settings = context.lake, context.settings
+        models = Models.of(settings)
+        of_model = F.col("clip_model") == models.clip_identity
+        files, left_out = find_images(context, settings.images)
+        missing = files
+        for table in self.outputs:
+            known = lake.read(table).where(of_model).select(*_FILE)
+            missing = missing.join(known, _FILE, "left_anti")
+        todo = missing.count()
+        aside = f", {left_out:,} files without an image's extension left out" if left_out else ""
+        if todo == 0:
+            return Counts(message=f"nothing new, every image is embedded{aside}")
+        waves = -(-todo // settings.embedding.images_per_wave)
+        embedded = rejected = 0
+        for wave in range(waves):
+            context.progress(embedded + rejected, todo)
+            rows = missing.where(F.pmod(F.xxhash64("image_uri"), F.lit(waves)) == wave)
+            tasks = -(-todo // (waves * settings.embedding.images_per_task))
+            results = rows.repartition(tasks).mapInArrow(
+                embed_files(models, settings.images.maximum_megapixels), _SCHEMA
+            )
+            with materialised(results) as read:
+                embedded += lake.insert(IMAGE_EMBEDDINGS, _embedded(read, models))
+                kept = lake.read(IMAGE_EMBEDDINGS).where(of_model)
+                rejected += lake.insert(REJECTED_IMAGES, _rejected(read, kept, models))
+        message = f"{embedded:,} images embedded, {rejected:,} rejected{aside}"
+        return Counts(rows_in=todo, rows_out=embedded, rows_rejected=rejected, message=message)
+
+
+def find_images(context: Context, settings: ImageSettings) -> tuple[DataFrame, int]:
+    """Find the images of the settings.
+
+    Returns:
+        A DataFrame of image_uri, image_bytes and modified_at, and how many files were left out
+        for their extension.
+
+    Raises:
+        MissingInputError: no images are named, or a path or column is not there.
+    """
+    if settings.table:
+        return _images_of_table(context, settings.table, settings.uri_column), 0
+    if not settings.paths:
+        raise MissingInputError(
+            "No images are named: set `images.paths` to folders, globs or files, or "
+            "`images.table` to a table of URIs."
+        )
+    listing = list_images(settings.paths, settings.extensions)
+    return context.spark.createDataFrame(listing.to_arrow()), listing.left_out
+
+
+def _images_of_table(context: Context, table: str, uri_column: str) -> DataFrame:
+    frame = table_or_path(context.spark, table, "images.table")
+    uri = column(frame, uri_column, f"The table {table}", "images.uri_column")
+    # A table tells neither size nor time of a file: its images are known by their URI alone.
+    return (
+        frame.select(F.col(uri).cast("string").alias("image_uri"))
+        .where("image_uri IS NOT NULL")
+        .distinct()
+        .select(
+            "image_uri",
+            F.lit(UNKNOWN_SIZE).cast("bigint").alias("image_bytes"),
+            F.lit(0).cast("timestamp").alias("modified_at"),
+        )
+    )
+
+
+def _embedded(read: DataFrame, models: Models) -> DataFrame:
+    same_image = Window.partitionBy("image_id").orderBy("image_uri")
+    return (
+        read.where("reason IS NULL")
+        .withColumn("copy", F.row_number().over(same_image))
+        .where("copy = 1")
+        .withColumn("clip_model", F.lit(models.clip_identity))
+        .withColumn("embedded_at", F.current_timestamp())
+    )
+
+
+def _rejected(read: DataFrame, kept: DataFrame, models: Models) -> DataFrame:
+    # A file with the bytes of another is not embedded twice, and not lost either.
+    duplicate: Column = F.coalesce("reason", F.lit("duplicate_image"))
+    return read.join(kept.select(*_FILE), _FILE, "left_anti").select(
+        *_FILE,
+        duplicate.alias("reason"),
+        F.coalesce("detail", "image_id", F.lit("")).alias("detail"),
+        F.lit(models.clip_identity).alias("clip_model"),
+        F.current_timestamp().alias("rejected_at"),
+    )

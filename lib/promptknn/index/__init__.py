@@ -1,0 +1,1 @@
+"""The index: shards of prompts that lie near image embeddings, built, distributed, searched."""

@@ -1,0 +1,141 @@
+"""Which index version is active, and how tasks get it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark import Broadcast
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from promptknn.encoders.models import Models
+from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
+from promptknn.index.distribution import IndexHandle, SharedFolder, default_cache
+from promptknn.lake import Lake
+from promptknn.locations import is_path
+from promptknn.settings import IndexSettings, Settings
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
+
+QUERY_MAP_FOLDER = "query-map"
+
+
+@dataclass(frozen=True)
+class ActiveIndex:
+    """The active index version: its row in index_versions, and the handle that tasks open."""
+
+    version: str
+    prompts: int
+    handle: IndexHandle
+
+
+def index_location(settings: Settings) -> Path:
+    """Give the folder under which index versions lie.
+
+    Raises:
+        MissingInputError: the lake is a catalog schema and no folder is named.
+    """
+    if settings.index.location:
+        return Path(settings.index.location)
+    if is_path(settings.lake):
+        return Path(settings.lake) / "index"
+    raise MissingInputError(
+        f"The lake {settings.lake} is a schema, so shards need a folder that all hosts see: "
+        f"set `index.location`, to a Volume for instance."
+    )
+
+
+def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
+    """Find the active index and share it with the workers.
+
+    Raises:
+        MissingInputError: no index is active.
+        ModelMismatchError: the active index was made with other models.
+    """
+    rows = lake.read(INDEX_VERSIONS).where("active").collect()
+    if not rows:
+        raise MissingInputError(
+            f"The lake {settings.lake} has no active index: run jobs/build_index.py first."
+        )
+    row = rows[0]
+    for name, wanted, key in (
+        ("clip_model", models.clip_identity, "clip.model"),
+        ("sentence_model", models.sentence_identity, "sentence.model"),
+    ):
+        if row[name] != wanted:
+            raise ModelMismatchError(
+                f"The active index {row.index_version} was made with {key} {row[name]}, the "
+                f"settings ask for {wanted}: set `{key}` back, or run jobs/build_index.py."
+            )
+    handle = handle_of(lake, settings, row.index_version, row.files, row.nprobe)
+    return ActiveIndex(row.index_version, row.prompts, handle)
+
+
+def handle_of(
+    lake: Lake, settings: Settings, version: str, map_files: Mapping[str, str], nprobe: int
+) -> IndexHandle:
+    """Make the handle of an index version.
+
+    Args:
+        lake: has the rows of its shards.
+        settings: where the index lies and how it is distributed.
+        version: the index version.
+        map_files: SHA-256 of each file of its query map.
+        nprobe: inverted lists to search for a query.
+    """
+    of_version = F.col("index_version") == version
+    shards = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id").collect()
+    root = index_location(settings)
+    folders = [SharedFolder(str(root / shard.path), shard.files) for shard in shards]
+    query_map = SharedFolder(str(root / version / QUERY_MAP_FOLDER), map_files)
+    size = sum(shard.bytes for shard in shards)
+    return share(lake.spark, settings.index, version, query_map, folders, size, nprobe)
+
+
+def share(
+    spark: SparkSession,
+    settings: IndexSettings,
+    version: str,
+    query_map: SharedFolder,
+    shards: list[SharedFolder],
+    size: int,
+    nprobe: int,
+) -> IndexHandle:
+    """Choose how shards reach the workers: through Spark, or from shared storage.
+
+    Args:
+        spark: the session.
+        settings: `distribution` and what it depends on.
+        version: the index version.
+        query_map: the query map's folder.
+        shards: the shards' folders.
+        size: bytes of all shards.
+        nprobe: inverted lists to search for a query.
+    """
+    way = settings.distribution
+    if way == "auto":
+        small = size < settings.broadcast_below_bytes
+        way = "broadcast" if small and _has_context(spark) else "files"
+    if way == "broadcast":
+        shards = [_broadcast(spark, shard) for shard in shards]
+        query_map = _broadcast(spark, query_map)
+    cache = settings.cache or default_cache()
+    return IndexHandle(version, query_map, tuple(shards), nprobe, cache)
+
+
+def _has_context(spark: SparkSession) -> bool:
+    try:
+        return spark.sparkContext is not None
+    except (PySparkException, AttributeError):
+        return False
+
+
+def _broadcast(spark: SparkSession, folder: SharedFolder) -> SharedFolder:
+    try:
+        content = {name: (Path(folder.path) / name).read_bytes() for name in folder.files}
+    except OSError as error:
+        raise CorruptShardError(
+            f"{error.filename} is missing: run jobs/build_index.py, which writes it anew."
+        ) from error
+    shared: Broadcast[dict[str, bytes]] = spark.sparkContext.broadcast(content)
+    return SharedFolder(folder.path, folder.files, shared)

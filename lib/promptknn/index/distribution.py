@@ -1,0 +1,114 @@
+"""Getting an index to the workers: each host has one copy, which its workers map.
+
+A folder reaches the host's cache from a Spark broadcast variable or from shared storage, is checked
+against its sha256, and is seen there only when complete. Python workers that come later find it.
+"""
+
+import getpass
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from filelock import FileLock
+
+from promptknn.errors import CorruptShardError
+from promptknn.index.query_map import QueryMap
+from promptknn.index.searchable import SearchableIndex
+from promptknn.index.shard import Shard
+from promptknn.index.shard_writer import sha256
+
+if TYPE_CHECKING:
+    from pyspark import Broadcast
+
+
+@dataclass(frozen=True)
+class SharedFolder:
+    """A folder of an index version, and how a worker gets it.
+
+    Attributes:
+        path: where it lies on shared storage.
+        files: SHA-256 of each of its files.
+        content: its files' bytes as a broadcast variable; None: read from `path`.
+    """
+
+    path: str
+    files: Mapping[str, str]
+    content: "Broadcast[dict[str, bytes]] | None" = None
+
+    def fetch(self, cache: Path) -> Path:
+        """Give the folder on this host, filled by the first worker that asks.
+
+        Raises:
+            CorruptShardError: a file is missing or not the one that was written.
+        """
+        name = "-".join(self.files[file][:16] for file in sorted(self.files))
+        place = cache / name
+        if place.is_dir():
+            return place
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f"{name}.lock"):
+            if not place.is_dir():
+                self._fill(place)
+        return place
+
+    def _fill(self, place: Path) -> None:
+        folder = place.with_name(f".{place.name}-{uuid4().hex}")
+        folder.mkdir()
+        try:
+            content = self.content.value if self.content is not None else None
+            for name, expected in self.files.items():
+                try:
+                    if content is not None:
+                        (folder / name).write_bytes(content[name])
+                    else:
+                        shutil.copyfile(Path(self.path) / name, folder / name)
+                except FileNotFoundError as error:
+                    raise self._corrupt(name, "is missing") from error
+                if sha256(folder / name) != expected:
+                    raise self._corrupt(
+                        name, "is not the file that was written (its sha256 differs)"
+                    )
+            folder.rename(place)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _corrupt(self, name: str, what: str) -> CorruptShardError:
+        return CorruptShardError(
+            f"{self.path}/{name} {what}: run jobs/build_index.py, which writes it anew."
+        )
+
+
+@dataclass(frozen=True)
+class IndexHandle:
+    """An index version as a task receives it: small, picklable, opened once a worker."""
+
+    version: str
+    query_map: SharedFolder
+    shards: tuple[SharedFolder, ...]
+    nprobe: int
+    cache: str
+
+    def open(self) -> SearchableIndex:
+        """Open the index, from this worker's memory where it has opened it before."""
+        cache = Path(self.cache)
+        shards = tuple(str(shard.fetch(cache)) for shard in self.shards)
+        return _opened(str(self.query_map.fetch(cache)), shards, self.nprobe)
+
+
+@lru_cache(maxsize=1)
+def _opened(query_map: str, shards: tuple[str, ...], nprobe: int) -> SearchableIndex:
+    return SearchableIndex(
+        [Shard(Path(folder), nprobe) for folder in shards], QueryMap.load(Path(query_map))
+    )
+
+
+def default_cache() -> str:
+    """Give a folder for copies of indexes on each host, private to the user."""
+    user = getpass.getuser() if hasattr(os, "getuid") else "user"
+    return str(Path(tempfile.gettempdir()) / f"promptknn-{user}")

@@ -1,0 +1,117 @@
+"""A shard: a folder of vectors.faiss, prompts.arrow and sentence.npy, memory-mapped to search.
+
+With a prompt's text and sentence embedding beside its vector, scoring an image needs no join.
+Prompts lie in the order of their ids.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from promptknn.encoders.encoder import Vectors
+from promptknn.errors import CorruptShardError
+
+VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
+PROMPTS_SCHEMA = pa.schema([("prompt_id", pa.string()), ("text", pa.string())])
+Ordinals = npt.NDArray[np.int64]
+Texts = npt.NDArray[np.object_]
+
+
+class Shard:
+    """An open shard; its files stay mapped, so that all workers of a host share one copy."""
+
+    def __init__(self, folder: Path, nprobe: int) -> None:
+        """Map the files of a shard.
+
+        Args:
+            folder: holds the three files.
+            nprobe: inverted lists to search for a query; 0 for a flat index.
+
+        Raises:
+            CorruptShardError: a file cannot be read, or the three do not belong together.
+        """
+        try:
+            self._index = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
+            with pa.memory_map(str(folder / PROMPTS)) as file:
+                table = pa.ipc.open_file(file).read_all()
+            self._sentence = np.load(folder / SENTENCE, mmap_mode="r", allow_pickle=False)
+        except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:
+            raise CorruptShardError(
+                f"The shard {folder} cannot be read ({str(error).splitlines()[0]}): run "
+                f"jobs/build_index.py, which writes it anew."
+            ) from error
+        self._ids, self._texts = table.column("prompt_id"), table.column("text")
+        sizes = {self._index.ntotal, len(table), len(self._sentence)}
+        if len(sizes) != 1:
+            raise CorruptShardError(
+                f"The files of the shard {folder} hold {sorted(sizes)} prompts: run "
+                f"jobs/build_index.py, which writes it anew."
+            )
+        self._nprobe = nprobe
+
+    @property
+    def rows(self) -> int:
+        """How many prompts the shard holds."""
+        return len(self._ids)
+
+    @property
+    def dim(self) -> int:
+        """Dimension of a query."""
+        return int(self._index.d)
+
+    @property
+    def sentence_dim(self) -> int:
+        """Dimension of a sentence embedding."""
+        return int(self._sentence.shape[1])
+
+    def search(
+        self, queries: Vectors, k: int, left_out: Ordinals | None = None
+    ) -> tuple[Vectors, Ordinals]:
+        """Find the nearest prompts.
+
+        Args:
+            queries: float32, (n, d), unit rows.
+            k: how many; fewer are found in a smaller shard.
+            left_out: ordinals of prompts that must not be found.
+
+        Returns:
+            Similarities, float32 (n, k'), best first, and ordinals, int64 (n, k'). An ordinal
+            of -1 (similarity -inf) fills up where the searched lists hold fewer.
+        """
+        k = min(k, self.rows)
+        parameters = self._parameters(left_out)
+        similarities, ordinals = self._index.search(queries, k, params=parameters)
+        similarities[ordinals < 0] = -np.inf
+        return similarities, ordinals
+
+    def _parameters(self, left_out: Ordinals | None) -> faiss.SearchParameters | None:
+        options: dict[str, object] = {}
+        if left_out is not None and len(left_out):
+            self._selector = faiss.IDSelectorBatch(left_out)
+            options["sel"] = faiss.IDSelectorNot(self._selector)
+        if self._nprobe:
+            return faiss.SearchParametersIVF(nprobe=self._nprobe, **options)  # type: ignore[call-arg]
+        return faiss.SearchParameters(**options) if options else None
+
+    def ids(self, ordinals: Sequence[int] | Ordinals) -> Texts:
+        """Give the ids of prompts as an array of str."""
+        ids: Texts = self._ids.take(pa.array(ordinals)).to_numpy()
+        return ids
+
+    def texts(self, ordinals: Sequence[int] | Ordinals) -> Texts:
+        """Give the texts of prompts as an array of str."""
+        texts: Texts = self._texts.take(pa.array(ordinals)).to_numpy()
+        return texts
+
+    def sentence(self, ordinals: Ordinals) -> Vectors:
+        """Give the sentence embeddings of prompts: float32, (n, d)."""
+        return np.asarray(self._sentence[ordinals], dtype=np.float32)
+
+    def ordinals_of(self, prompt_ids: Texts) -> Ordinals:
+        """Find those of the ids that lie in this shard."""
+        found = pa.compute.index_in(pa.array(prompt_ids, pa.string()), self._ids.combine_chunks())
+        return np.asarray(found.drop_null(), dtype=np.int64)

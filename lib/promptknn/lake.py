@@ -1,0 +1,150 @@
+"""The one place that reads, creates and writes tables, by path and by catalog name alike."""
+
+import re
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promptknn.errors import MissingInputError
+from promptknn.locations import is_path
+from promptknn.table import Table
+
+_CONFLICT = re.compile(r"DELTA_CONCURRENT|ConcurrentAppend|DELTA_METADATA_CHANGED|ProtocolChanged")
+_MOST_TRIES = 20
+
+
+class Lake:
+    """The Delta tables under one folder, or in one schema of a catalog."""
+
+    def __init__(self, spark: SparkSession, location: str, run_id: str) -> None:
+        """Open a lake; nothing is created yet.
+
+        Args:
+            spark: session with Delta's extension.
+            location: a folder, or `catalog.schema`.
+            run_id: written into every row.
+        """
+        self.spark = spark
+        self.location = location.rstrip("/")
+        self.run_id = run_id
+        self._created: set[str] = set()
+        self._lock = threading.Lock()
+
+    def reference(self, table: Table) -> str:
+        """Give the table's name in SQL."""
+        if is_path(self.location):
+            return f"delta.`{self.location.replace('`', '``')}/{table.name}`"
+        parts = [*self.location.split("."), table.name]
+        return ".".join(f"`{part}`" for part in parts)
+
+    def create(self, tables: Iterable[Table]) -> None:
+        """Create the tables that are not there, side by side (each costs a commit)."""
+        missing = [table for table in tables if table.name not in self._created]
+        if not missing:
+            return
+        if not is_path(self.location):
+            schema = ".".join(f"`{part}`" for part in self.location.split("."))
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            list(pool.map(self._create_one, missing))
+
+    def _create_one(self, table: Table) -> None:
+        self._again_on_conflict(table.ddl(self.reference(table)))
+        with self._lock:
+            self._created.add(table.name)
+
+    def exists(self, table: Table) -> bool:
+        """Tell whether the table has been created."""
+        try:
+            self.version(table)
+        except PySparkException:
+            return False
+        return True
+
+    def read(self, table: Table) -> DataFrame:
+        """Read a table.
+
+        Raises:
+            MissingInputError: it has not been created.
+        """
+        try:
+            frame = self.spark.table(self.reference(table))
+            frame.columns  # noqa: B018 - Spark Connect looks for the table only when it must
+        except PySparkException as error:
+            raise MissingInputError(
+                f"The table {table.name} is not in the lake {self.location}: run the job that "
+                f"writes it (jobs/build_index.py, then jobs/predict_prompts.py), or set `lake`."
+            ) from error
+        return frame
+
+    def version(self, table: Table) -> int:
+        """Give the table's current Delta version."""
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.reference(table)} LIMIT 1")
+        return int(history.select("version").collect()[0][0])
+
+    def insert(self, table: Table, rows: DataFrame, within: str | None = None) -> int:
+        """Insert the rows whose key is not there yet; two writers never double a row.
+
+        Args:
+            table: where to.
+            rows: the table's columns but `run_id`, each key once.
+            within: an SQL condition on `t` that holds for every key of `rows`, so that Delta
+                skips the files outside it.
+
+        Returns:
+            How many rows were new.
+        """
+        on = " AND ".join(f"t.`{key}` = s.`{key}`" for key in table.key)
+        condition = f"{within} AND {on}" if within else on
+        return self._merge(table, rows, condition, "WHEN NOT MATCHED THEN INSERT *")
+
+    def replace(self, table: Table, rows: DataFrame) -> int:
+        """Insert the rows, over those that have the same key.
+
+        Returns:
+            How many rows were written.
+        """
+        on = " AND ".join(f"t.`{key}` = s.`{key}`" for key in table.key)
+        clauses = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+        return self._merge(table, rows, on, clauses)
+
+    def append(self, table: Table, rows: DataFrame) -> None:
+        """Append rows whose keys hold this run's id, and so are new."""
+        columns = [column.name for column in table.all_columns]
+        source = rows.withColumn("run_id", F.lit(self.run_id)).select(*columns)
+        self._with_view(source, f"INSERT INTO {self.reference(table)} SELECT * FROM {{view}}")
+
+    def sql(self, statement: str, *tables: Table) -> DataFrame:
+        """Run a statement in which {0}, {1} … stand for the tables, again if it conflicts."""
+        return self._again_on_conflict(statement.format(*(self.reference(t) for t in tables)))
+
+    def _merge(self, table: Table, rows: DataFrame, condition: str, clauses: str) -> int:
+        columns = [column.name for column in table.all_columns]
+        source = rows.withColumn("run_id", F.lit(self.run_id)).select(*columns)
+        result = self._with_view(
+            source,
+            f"MERGE INTO {self.reference(table)} t USING {{view}} s ON {condition} {clauses}",
+        )
+        return int(result.select("num_affected_rows").collect()[0][0])
+
+    def _with_view(self, source: DataFrame, statement: str) -> DataFrame:
+        view = f"promptknn_{uuid4().hex}"
+        source.createOrReplaceTempView(view)
+        try:
+            return self._again_on_conflict(statement.format(view=view))
+        finally:
+            self.spark.catalog.dropTempView(view)
+
+    def _again_on_conflict(self, statement: str) -> DataFrame:
+        for attempt in range(_MOST_TRIES):
+            try:
+                return self.spark.sql(statement)
+            except PySparkException as error:
+                if attempt == _MOST_TRIES - 1 or not _CONFLICT.search(str(error)):
+                    raise
+        raise AssertionError("unreachable")

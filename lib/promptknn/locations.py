@@ -1,0 +1,62 @@
+"""Where things lie: paths relative to a settings file, files of packages, names in a catalog."""
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, ValidationInfo
+
+from promptknn.errors import MissingInputError
+
+PACKAGE_SCHEME = "package:"
+_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+:")
+
+
+class CommandLineText(str):
+    """A value given with --set: its relative paths start at the working directory."""
+
+
+def is_path(location: str) -> bool:
+    """Tell a path or URI (it has a slash) from a name in a catalog (`catalog.schema`)."""
+    return "/" in location or os.sep in location or location in (".", "..")
+
+
+def package_path(location: str) -> str:
+    """Give the file or folder behind `package:NAME/inner/path`.
+
+    Raises:
+        MissingInputError: the package is not installed.
+    """
+    package, _, inner = location.removeprefix(PACKAGE_SCHEME).partition("/")
+    # find_spec looks only; importing clip_interrogator would import torch and transformers.
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingInputError(
+            f"'{location}' needs the Python package '{package}', which is not installed: "
+            f"install promptknn's extra `demo` or name another path."
+        )
+    root = Path(spec.submodule_search_locations[0])
+    return str(root / inner) if inner else str(root)
+
+
+def absolute(location: str, base: Path) -> str:
+    """Make a relative path absolute; URIs, package paths and catalog names stay as they are."""
+    if location.startswith(PACKAGE_SCHEME):
+        return package_path(location)
+    if _SCHEME.match(location) or not is_path(location):
+        return location.removeprefix("file://") if location.startswith("file:///") else location
+    return os.path.normpath(base / Path(location).expanduser())
+
+
+def _resolve(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    context = info.context or {}
+    in_shell = isinstance(value, CommandLineText) or "base" not in context
+    return absolute(str(value), Path.cwd() if in_shell else Path(context["base"]))
+
+
+Location = Annotated[str, BeforeValidator(_resolve)]
+"""A path (absolute, or relative to the settings file), a URI, `package:NAME/path`, or a name."""

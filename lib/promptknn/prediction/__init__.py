@@ -1,0 +1,1 @@
+"""Prediction: from neighbours to the predicted prompt and its embedding."""

@@ -1,0 +1,119 @@
+"""The stage that predicts prompts: a map-only search of the index for every image."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import from_arrow, to_arrow
+from promptknn.encoders.models import Models
+from promptknn.errors import SettingsError
+from promptknn.index.active import active_index
+from promptknn.index.distribution import IndexHandle
+from promptknn.index.searchable import Neighbours, SearchableIndex
+from promptknn.index.shard import Texts
+from promptknn.prediction.combination import e_pred
+from promptknn.settings import PredictionSettings, settings_hash
+from promptknn.stage import Context, Counts, Stage
+from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
+
+_MADE_HERE = ["image_id", "image_uri", "predicted_prompt", "neighbours", "embedding", "dim", "k"]
+_SCHEMA = PREDICTIONS.schema(*_MADE_HERE)
+# Keys that do not change what is predicted.
+_NOT_CONTENT = frozenset({"repredict"})
+_IMAGES_A_SEARCH = 256
+
+
+def predict_batches(
+    handle: IndexHandle, settings: PredictionSettings
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that predicts for image_id, image_uri and embedding in Spark's workers."""
+
+    def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        index = handle.open()
+        for batch in batches:
+            for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
+                yield _predict(index, batch.slice(start, _IMAGES_A_SEARCH), settings)
+
+    return predict
+
+
+def _predict(
+    index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings
+) -> pa.RecordBatch:
+    found = index.search(from_arrow(images.column("embedding")), settings.k)
+    embedding = e_pred(
+        index.sentence(found), settings.k, settings.w1, settings.w2, settings.normalise_parts
+    )
+    texts = index.texts(found, settings.neighbours_kept)
+    rows, k = found.similarities.shape
+    columns = {
+        "image_id": images.column("image_id"),
+        "image_uri": images.column("image_uri"),
+        "predicted_prompt": pa.array(texts[:, 0], pa.string()),
+        "neighbours": _neighbours_column(found, texts),
+        "embedding": to_arrow(embedding),
+        "dim": pa.array(np.full(rows, embedding.shape[1], np.int32)),
+        "k": pa.array(np.full(rows, k, np.int32)),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
+    rows, kept = texts.shape
+    neighbours = pa.StructArray.from_arrays(
+        [
+            pa.array(np.tile(np.arange(1, kept + 1, dtype=np.int32), rows)),
+            pa.array(found.prompt_ids[:, :kept].ravel(), pa.string()),
+            pa.array(texts.ravel(), pa.string()),
+            pa.array(np.ascontiguousarray(found.similarities[:, :kept]).ravel()),
+        ],
+        ["rank", "prompt_id", "prompt", "similarity"],
+    )
+    offsets = pa.array(np.arange(0, rows * kept + 1, kept, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, neighbours)
+
+
+class PredictPrompts(Stage):
+    """image_embeddings + index -> predictions; images predicted already are left out."""
+
+    name = "predict_prompts"
+    inputs = (IMAGE_EMBEDDINGS, INDEX_VERSIONS)
+    outputs = (PREDICTIONS,)
+
+    def run(self, context: Context) -> Counts:
+        lake, settings = context.lake, context.settings.prediction
+        models = Models.of(context.settings)
+        index = active_index(lake, context.settings, models)
+        if settings.k > index.prompts:
+            raise SettingsError(
+                f"prediction.k is {settings.k}, but the index holds {index.prompts} prompts: "
+                f"lower `prediction.k` or add prompts to `sources`."
+            )
+        names = (models.clip_identity, models.sentence_identity)
+        hash_ = settings_hash(settings, *names, exclude=_NOT_CONTENT)
+        images = lake.read(IMAGE_EMBEDDINGS).where(F.col("clip_model") == models.clip_identity)
+        done = lake.read(PREDICTIONS).where(F.col("settings_hash") == hash_)
+        if settings.repredict:
+            done = done.where(F.col("index_version") == index.version)
+        pending = images.join(done.select("image_id"), "image_id", "left_anti")
+        todo = pending.count()
+        if todo == 0:
+            return Counts(message="nothing new, every image has its prediction")
+        context.progress(0, todo)
+        predicted = (
+            pending.select("image_id", "image_uri", "embedding")
+            .mapInArrow(predict_batches(index.handle, settings), _SCHEMA)
+            .withColumn("settings_hash", F.lit(hash_))
+            .withColumn("index_version", F.lit(index.version))
+            .withColumn("w1", F.lit(settings.w1))
+            .withColumn("w2", F.lit(settings.w2))
+            .withColumn("clip_model", F.lit(models.clip_identity))
+            .withColumn("sentence_model", F.lit(models.sentence_identity))
+            .withColumn("predicted_at", F.current_timestamp())
+        )
+        write = lake.replace if settings.repredict else lake.insert
+        written = write(PREDICTIONS, predicted)
+        message = f"{written:,} images predicted with index {index.version}"
+        return Counts(rows_in=todo, rows_out=written, message=message)

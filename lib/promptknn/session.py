@@ -1,0 +1,75 @@
+"""The Spark session: the active one where there is one, else a local or given master."""
+
+import os
+
+from pyspark import SparkConf
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from promptknn.errors import EnvironmentMissingError
+from promptknn.settings import SparkSettings
+
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+_LOCAL = {
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.ui.enabled": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+_ANYWHERE = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    # glibc gives big blocks back to the kernel and takes them again for every image; letting it
+    # keep them halves the time of the image tower.
+    "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "spark.executorEnv.MALLOC_TOP_PAD_": "67108864",
+}
+
+
+def open_session(settings: SparkSettings) -> SparkSession:
+    """Give the active session (Databricks, notebooks, tests), or make one with Delta.
+
+    Raises:
+        EnvironmentMissingError: Java or Delta's jars are missing.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    builder = SparkSession.builder.appName(settings.application_name)
+    if "SPARK_REMOTE" not in os.environ:
+        given = SparkConf()
+        master = settings.master or given.get("spark.master", "local[*]") or "local[*]"
+        defaults = {**_DELTA, **_ANYWHERE, **(_LOCAL if master.startswith("local") else {})}
+        for key, value in defaults.items():
+            if not given.contains(key):
+                builder = builder.config(key, value)
+    if settings.master:
+        builder = builder.master(settings.master)
+    for key, value in settings.conf.items():
+        builder = builder.config(key, value)
+    try:
+        spark = builder.getOrCreate()
+    except (PySparkException, RuntimeError, FileNotFoundError) as error:
+        raise EnvironmentMissingError(
+            "Spark did not start: Java 17 or newer must be on PATH or in JAVA_HOME "
+            "(./build.sh setup finds or installs it)."
+        ) from error
+    _check_delta(spark)
+    return spark
+
+
+def _check_delta(spark: SparkSession) -> None:
+    try:
+        spark.sql("DESCRIBE DETAIL delta.`/promptknn-looks-for-delta`").collect()
+    except PySparkException as error:
+        text = str(error)
+        if "DELTA_" not in text and "Path does not exist" not in text:
+            raise EnvironmentMissingError(
+                "Delta's jars are not on Spark's class path: run ./build.sh setup, or start Spark "
+                "with --packages io.delta:delta-spark_4.2_2.13:4.4.0."
+            ) from error

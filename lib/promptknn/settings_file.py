@@ -1,0 +1,106 @@
+"""Reading settings: a YAML file, then `--set key=value`, then one clear sentence if it fails."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from promptknn.errors import SettingsError
+from promptknn.locations import CommandLineText
+from promptknn.settings import Settings
+
+_CURES = {
+    "extra_forbidden": "no such key: check its spelling and its indentation",
+    "missing": "it is required: add it",
+}
+
+
+def load_settings(path: Path | None, overrides: Iterable[str] = ()) -> Settings:
+    """Read a settings file and lay the overrides over it.
+
+    Args:
+        path: a YAML file; None takes the defaults.
+        overrides: texts such as `prediction.k=10` or `sources.0.path=a.csv`; values are YAML.
+
+    Raises:
+        SettingsError: naming the key at fault and the cure.
+    """
+    tree: dict[object, object] = {}
+    if path is not None:
+        tree = _read(path)
+    for override in overrides:
+        _lay_over(tree, override)
+    base = path.resolve().parent if path is not None else Path.cwd()
+    try:
+        return Settings.model_validate(tree, context={"base": str(base)})
+    except ValidationError as error:
+        raise SettingsError(_sentence(error.errors()[0], path)) from error
+
+
+def _read(path: Path) -> dict[object, object]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"--config {path}: there is no such file; name one that is, such as conf/local.yaml."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config {path} cannot be read ({error}): mend the file.") from error
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise SettingsError(f"--config {path} is not valid YAML: {where}.") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError(f"--config {path} must hold keys and values, such as `lake: ./lake`.")
+    return tree
+
+
+def _lay_over(tree: dict[object, object], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"--set {override}: write it as key=value, such as prediction.k=10.")
+    try:
+        value = _from_command_line(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {override}: the value is not valid YAML.") from error
+    node: object = tree
+    *parents, last = key.split(".")
+    for parent in parents:
+        node = _child(node, parent, override)
+    if isinstance(node, dict):
+        node[last] = value
+    elif isinstance(node, list) and last.isdigit() and int(last) < len(node):
+        node[int(last)] = value
+    else:
+        raise SettingsError(f"--set {override}: '{last}' is no place in the settings.")
+
+
+def _child(node: object, name: str, override: str) -> object:
+    if isinstance(node, dict):
+        if node.get(name) is None:
+            node[name] = {}
+        return node[name]
+    if isinstance(node, list) and name.isdigit() and int(name) < len(node):
+        return node[int(name)]
+    raise SettingsError(f"--set {override}: '{name}' is no place in the settings.")
+
+
+def _from_command_line(value: object) -> object:
+    if isinstance(value, str):
+        return CommandLineText(value)
+    if isinstance(value, list):
+        return [_from_command_line(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _from_command_line(item) for key, item in value.items()}
+    return value
+
+
+def _sentence(error: ErrorDetails, path: Path | None) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "settings"
+    problem = _CURES.get(error["type"], error["msg"].removeprefix("Value error, "))
+    given = "" if isinstance(error.get("input"), dict) else f" (given: {error.get('input')!r})"
+    place = str(path) if path else "the defaults"
+    return f"Setting '{key}'{given} in {place} or --set: {problem}."

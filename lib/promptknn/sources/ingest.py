@@ -1,0 +1,39 @@
+"""The stage that reads every source into raw_prompts."""
+
+from pyspark.sql import Column, Window
+from pyspark.sql import functions as F
+
+from promptknn.stage import Context, Counts, Stage
+from promptknn.tables import RAW_PROMPTS
+
+
+class IngestPrompts(Stage):
+    """sources -> raw_prompts; rows that are there already are not written again."""
+
+    name = "ingest_prompts"
+    outputs = (RAW_PROMPTS,)
+
+    def run(self, context: Context) -> Counts:
+        written = 0
+        for source in context.settings.sources:
+            rows = source.read(context.spark).select(
+                F.lit(source.label).alias("source"),
+                _distinct_id().alias("source_row_id"),
+                "text",
+                "image_uri",
+                "metadata",
+                F.current_timestamp().alias("ingested_at"),
+            )
+            label = source.label.replace("\\", "\\\\").replace("'", "\\'")
+            written += context.lake.insert(RAW_PROMPTS, rows, within=f"t.source = '{label}'")
+        labels = ", ".join(source.label for source in context.settings.sources)
+        message = f"{written:,} new rows from {labels}" if written else f"nothing new in {labels}"
+        return Counts(rows_in=written, rows_out=written, message=message)
+
+
+def _distinct_id() -> Column:
+    """Number rows that share an id (repeated lines of a file, say), so that none is lost."""
+    same_id = Window.partitionBy("source_row_id").orderBy("text", "image_uri")
+    number = F.row_number().over(same_id)
+    numbered = F.concat_ws("-", "source_row_id", number.cast("string"))
+    return F.when(number == 1, F.col("source_row_id")).otherwise(numbered)

@@ -1,0 +1,53 @@
+"""Loading files and tables with Spark, its complaints turned into one sentence."""
+
+from collections.abc import Mapping
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+
+from promptknn.errors import MissingInputError
+from promptknn.locations import is_path
+
+
+def load(
+    reader: DataFrameReader,
+    format_: str,
+    path: str,
+    label: str,
+    options: Mapping[str, str] | None = None,
+) -> DataFrame:
+    """Read files of one format.
+
+    Raises:
+        MissingInputError: there is no such path, or Spark cannot find its schema.
+    """
+    try:
+        return reader.format(format_).options(**(options or {})).load(path)
+    except AnalysisException as error:
+        raise MissingInputError(
+            f"Source '{label}': {path} cannot be read as {format_} ({_first_line(error)}): "
+            f"check its `path` and `format` in the settings."
+        ) from error
+
+
+def table_or_path(spark: SparkSession, table: str, label: str) -> DataFrame:
+    """Read a Delta table by its path, or any table by its name in a catalog.
+
+    Raises:
+        MissingInputError: there is no such table.
+    """
+    names = [table] if is_path(table) else table.split(".")
+    quoted = ".".join("`" + name.replace("`", "``") + "`" for name in names)
+    try:
+        frame = spark.table(f"delta.{quoted}" if is_path(table) else quoted)
+        frame.columns  # noqa: B018 - Spark Connect looks for the table only when it must
+    except AnalysisException as error:
+        raise MissingInputError(
+            f"'{label}': the table {table} cannot be read ({_first_line(error)}): check its path "
+            f"or name in the settings."
+        ) from error
+    return frame
+
+
+def _first_line(error: AnalysisException) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")

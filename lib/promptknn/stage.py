@@ -1,0 +1,58 @@
+"""What a stage of the pipeline is, and what it may use."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from promptknn.lake import Lake
+from promptknn.settings import Settings
+from promptknn.table import Table
+
+
+@dataclass
+class Counts:
+    """What a stage did: goes into job_runs and onto the terminal."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_rejected: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage works with.
+
+    Attributes:
+        spark: the session.
+        lake: reads and writes tables.
+        settings: the whole tree.
+        progress: called with (rows done, rows in all) as a stage goes on.
+    """
+
+    spark: SparkSession
+    lake: Lake
+    settings: Settings
+    progress: Callable[[int, int], None]
+
+
+class Stage(ABC):
+    """One step of the pipeline.
+
+    The runner creates the output tables, times the stage, shows its progress and writes job_runs;
+    `run` plans what is missing and writes it through the lake.
+    """
+
+    name: str
+    inputs: tuple[Table, ...] = ()
+    outputs: tuple[Table, ...] = ()
+
+    @abstractmethod
+    def run(self, context: Context) -> Counts:
+        """Bring the output tables up to date.
+
+        Returns:
+            Counts; `rows_in` 0 means that there was nothing to do.
+        """

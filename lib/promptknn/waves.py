@@ -1,0 +1,40 @@
+"""Waves: a stage's missing rows, cut by ranges of a hash key, each written before the next.
+
+A key that is a hash (prompt_id, image_id) is spread evenly, so that a range of it is a bucket; and
+since a wave's files hold just its range, Delta's statistics skip all other files when the wave is
+merged. A killed job loses one wave at most.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Keys from `low` (included) up to `high` (not included; None: no end)."""
+
+    low: str
+    high: str | None
+
+    def condition(self, column: str) -> str:
+        """Give the wave as an SQL condition on a hex column."""
+        condition = f"{column} >= '{self.low}'"
+        return condition if self.high is None else f"{condition} AND {column} < '{self.high}'"
+
+
+def plan_waves(rows: int, rows_per_wave: int) -> Iterator[Wave]:
+    """Cut the hex key space into equal ranges of about `rows_per_wave` rows.
+
+    Args:
+        rows: how many rows are missing; 0 gives no wave.
+        rows_per_wave: how many one wave should hold.
+    """
+    waves = -(-rows // rows_per_wave)
+    space = 16**_DIGITS
+    edges = [space * number // waves for number in range(waves)] if waves else []
+    for number, edge in enumerate(edges):
+        last = number == waves - 1
+        high = None if last else f"{edges[number + 1]:0{_DIGITS}x}"
+        yield Wave(f"{edge:0{_DIGITS}x}", high)
