@@ -62,7 +62,9 @@ class QueryMap:
             )
         if self.kind == "identity":
             return unit(images)
-        profiles = images * images if self.kind == "conse" else images - self.image_mean
+        profiles: Vectors = images - self.image_mean
+        if self.kind == "conse":
+            profiles = images * images
         mapped: Vectors = profiles @ self.weights
         return unit(mapped)
 
