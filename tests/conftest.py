@@ -1,0 +1,57 @@
+"""One Spark session for the whole run, started when the first test asks for it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from promptknn.lake import Lake
+from promptknn.progress import Display
+from promptknn.runner import run_stages
+from promptknn.session import open_session
+from promptknn.settings import Settings, SparkSettings
+from promptknn.stage import Counts, Stage
+
+Run = Callable[..., list[Counts]]
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session on two cores with Delta, its warehouse in a folder of its own."""
+    home = tmp_path_factory.mktemp("spark")
+    session = open_session(
+        SparkSettings(
+            master="local[2]",
+            application_name="promptknn-tests",
+            conf={
+                "spark.pyspark.python": sys.executable,
+                "spark.driver.memory": "2g",
+                "spark.sql.shuffle.partitions": "2",
+                "spark.sql.warehouse.dir": str(home / "warehouse"),
+                # A catalog that two threads may use; Derby's would lie in the working directory.
+                "spark.sql.catalogImplementation": "in-memory",
+                "spark.local.dir": str(home / "local"),
+            },
+        )
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
+    """An empty lake in a folder."""
+    return Lake(spark, str(tmp_path / "lake"), run_id="test-run")
+
+
+@pytest.fixture(scope="session")
+def run(spark: SparkSession) -> Run:
+    """Run stages as a job does: run(settings, stage, ...) gives the counts of each."""
+
+    def run_quietly(settings: Settings, *stages: Stage) -> list[Counts]:
+        return run_stages(spark, settings, stages, Display(Console(quiet=True)))
+
+    return run_quietly
