@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from promptknn.errors import PromptKnnError
-from promptknn.progress import Display
+from promptknn.progress import Display, wide_console
 from promptknn.runner import run_stages
 from promptknn.session import open_session
 from promptknn.settings_file import load_settings
@@ -47,7 +47,7 @@ def run_job(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | N
         argv: the arguments; None takes those of the process.
     """
     options = parser.parse_args(argv)
-    console = Console(stderr=True)
+    console = wide_console()
     logging.basicConfig(level=logging.WARNING)
     try:
         settings = load_settings(options.config or _default_config(), options.overrides)

@@ -14,13 +14,20 @@ from promptknn.stage import Counts
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_LINES = 15.0
+_LOG_WIDTH = 140
+
+
+def wide_console() -> Console:
+    """Make the console of a job: the terminal, or lines of fair width in a log."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=_LOG_WIDTH)
 
 
 class Display:
     """Shows stages on a rich console."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or wide_console()
 
     @contextmanager
     def stage(self, name: str, spark: SparkSession) -> Iterator[Callable[[int, int], None]]:
@@ -39,7 +46,11 @@ class Display:
     def done(self, name: str, counts: Counts, seconds: float) -> None:
         """Say what a stage did."""
         message = counts.message or f"{counts.rows_out:,} rows written"
-        self.console.print(f"[bold]{name}[/bold]: {message} ({seconds:.1f} s)", highlight=False)
+        self.console.print(
+            f"[bold]{name}[/bold]: {message} ({seconds:.1f} s)", highlight=False, soft_wrap=True
+        )
+        if counts.details is not None:
+            self.console.print(counts.details)
 
     def _bar(self, state: "_State", tasks: Callable[[], str], stop: threading.Event) -> None:
         columns = (

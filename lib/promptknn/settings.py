@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from promptknn.locations import Location
+from promptknn.prediction.combination import Combination, Weighting
 from promptknn.section import Section
 from promptknn.sources import DemoSource, PromptSource
 
@@ -94,8 +95,24 @@ class PredictionSettings(Section):
     w1: float = Field(default=0.6, ge=0, allow_inf_nan=False)  # paper, section 3.3
     w2: float = Field(default=0.4, ge=0, allow_inf_nan=False)  # paper, section 3.3
     normalise_parts: bool = False
+    weighting: Weighting = "uniform"
+    power: float = Field(default=4.0, ge=0, allow_inf_nan=False)
+    temperature: float = Field(default=0.05, gt=0, allow_inf_nan=False)
     neighbours_kept: int = Field(default=10, ge=1)
     repredict: bool = False
+
+    @property
+    def combination(self) -> Combination:
+        """How neighbours become E_pred."""
+        return Combination(
+            self.k,
+            self.w1,
+            self.w2,
+            self.normalise_parts,
+            self.weighting,
+            self.power,
+            self.temperature,
+        )
 
     @model_validator(mode="after")
     def _some_weight(self) -> "PredictionSettings":

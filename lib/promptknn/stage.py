@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
+from rich.console import RenderableType
 
 from promptknn.lake import Lake
 from promptknn.settings import Settings
@@ -13,12 +14,16 @@ from promptknn.table import Table
 
 @dataclass
 class Counts:
-    """What a stage did: goes into job_runs and onto the terminal."""
+    """What a stage did: goes into job_runs and onto the terminal.
+
+    `details` (a rich table, say) is shown below the message.
+    """
 
     rows_in: int = 0
     rows_out: int = 0
     rows_rejected: int = 0
     message: str = ""
+    details: RenderableType | None = None
 
 
 @dataclass(frozen=True)

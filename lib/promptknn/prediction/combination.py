@@ -1,11 +1,69 @@
 """The paper's combination of neighbours (section 3.3): E_pred = w1 * E_pred1 + w2 * E_pred2."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
 from promptknn.encoders.encoder import Vectors
 
+Weighting = Literal["uniform", "power", "softmax"]
+# A prompt that matches exactly must not outweigh all others without bound.
+_SMALLEST_DISTANCE = 1e-3
 
-def e_pred1(neighbours: Vectors) -> Vectors:
+
+@dataclass(frozen=True)
+class Combination:
+    """How neighbours become one vector; the defaults are the paper's.
+
+    Attributes:
+        k: neighbours in E_pred1.
+        w1: weight of E_pred1.
+        w2: weight of E_pred2.
+        normalise_parts: scale both parts to unit length before they are added; the paper does not.
+        weighting: of neighbours in E_pred1; the paper's is uniform.
+        power: p of the weights 1 / d^p, where d = 1 - similarity.
+        temperature: t of the weights exp(similarity / t).
+    """
+
+    k: int = 100
+    w1: float = 0.6
+    w2: float = 0.4
+    normalise_parts: bool = False
+    weighting: Weighting = "uniform"
+    power: float = 4.0
+    temperature: float = 0.05
+
+    def e_pred(self, similarities: Vectors, neighbours: Vectors) -> Vectors:
+        """E_pred = w1 * E_pred1 + w2 * E_pred2.
+
+        Args:
+            similarities: float32, (n, at least k or all there are), best first.
+            neighbours: float32, (n, as many, d), the prompts' unit sentence embeddings.
+
+        Returns:
+            float32, (n, d).
+        """
+        weights = self.weights(similarities[:, : self.k])
+        first, second = e_pred1(neighbours[:, : self.k], weights), e_pred2(neighbours)
+        if self.normalise_parts:
+            first = first / np.linalg.norm(first, axis=1, keepdims=True)
+        combined: Vectors = (self.w1 * first + self.w2 * second).astype(np.float32)
+        return combined
+
+    def weights(self, similarities: Vectors) -> Vectors:
+        """Weigh neighbours by their similarity: float32, (n, k), rows that add up to 1."""
+        if self.weighting == "power":
+            raw = np.maximum(1 - similarities, _SMALLEST_DISTANCE) ** np.float32(-self.power)
+        elif self.weighting == "softmax":
+            raw = np.exp((similarities - similarities[:, :1]) / np.float32(self.temperature))
+        else:
+            raw = np.ones_like(similarities)
+        weights: Vectors = raw / raw.sum(axis=1, keepdims=True)
+        return weights
+
+
+def e_pred1(neighbours: Vectors, weights: Vectors) -> Vectors:
     """E_pred1: the mean of the top-k prompts' embeddings.
 
     The paper averages CLIP text embeddings and adds them to a sentence embedding, which cannot be
@@ -13,11 +71,12 @@ def e_pred1(neighbours: Vectors) -> Vectors:
 
     Args:
         neighbours: float32, (n, k, d), unit vectors, best first.
+        weights: float32, (n, k), rows that add up to 1; 1 / k everywhere in the paper.
 
     Returns:
         float32, (n, d).
     """
-    mean: Vectors = neighbours.mean(axis=1)
+    mean: Vectors = np.einsum("nk,nkd->nd", weights, neighbours)
     return mean
 
 
@@ -31,25 +90,3 @@ def e_pred2(neighbours: Vectors) -> Vectors:
         float32, (n, d).
     """
     return neighbours[:, 0]
-
-
-def e_pred(
-    neighbours: Vectors, k: int, w1: float, w2: float, normalise_parts: bool = False
-) -> Vectors:
-    """E_pred = w1 * E_pred1 + w2 * E_pred2.
-
-    Args:
-        neighbours: float32, (n, at least k or all there are, d), unit vectors, best first.
-        k: neighbours to average.
-        w1: weight of their mean.
-        w2: weight of the first.
-        normalise_parts: scale both parts to unit length first; the paper does not.
-
-    Returns:
-        float32, (n, d).
-    """
-    first, second = e_pred1(neighbours[:, :k]), e_pred2(neighbours)
-    if normalise_parts:
-        first = first / np.linalg.norm(first, axis=1, keepdims=True)
-    combined: Vectors = (w1 * first + w2 * second).astype(np.float32)
-    return combined

@@ -13,7 +13,7 @@ from promptknn.index.active import active_index
 from promptknn.index.distribution import IndexHandle
 from promptknn.index.searchable import Neighbours, SearchableIndex
 from promptknn.index.shard import Texts
-from promptknn.prediction.combination import e_pred
+from promptknn.prediction.summary import summary
 from promptknn.settings import PredictionSettings, settings_hash
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
@@ -43,9 +43,7 @@ def _predict(
     index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings
 ) -> pa.RecordBatch:
     found = index.search(from_arrow(images.column("embedding")), settings.k)
-    embedding = e_pred(
-        index.sentence(found), settings.k, settings.w1, settings.w2, settings.normalise_parts
-    )
+    embedding = settings.combination.e_pred(found.similarities, index.sentence(found))
     texts = index.texts(found, settings.neighbours_kept)
     rows, k = found.similarities.shape
     columns = {
@@ -100,7 +98,8 @@ class PredictPrompts(Stage):
         pending = images.join(done.select("image_id"), "image_id", "left_anti")
         todo = pending.count()
         if todo == 0:
-            return Counts(message="nothing new, every image has its prediction")
+            message = "nothing new, every image has its prediction"
+            return Counts(message=message, details=summary(context, hash_))
         context.progress(0, todo)
         predicted = (
             pending.select("image_id", "image_uri", "embedding")
@@ -116,4 +115,5 @@ class PredictPrompts(Stage):
         write = lake.replace if settings.repredict else lake.insert
         written = write(PREDICTIONS, predicted)
         message = f"{written:,} images predicted with index {index.version}"
-        return Counts(rows_in=todo, rows_out=written, message=message)
+        details = summary(context, hash_)
+        return Counts(rows_in=todo, rows_out=written, message=message, details=details)

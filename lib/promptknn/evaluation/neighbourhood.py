@@ -1,0 +1,105 @@
+"""Scoring evaluated images inside Spark's workers: one search at the largest k, every variant."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import from_arrow, to_arrow
+from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.models import Models
+from promptknn.evaluation.cosine import mean_cosines
+from promptknn.index.distribution import IndexHandle
+from promptknn.index.shard import Texts
+from promptknn.prediction.combination import Combination
+
+SCORES = "image_id string, truths int, cosines array<double>"
+_IMAGES_A_SEARCH = 64
+
+
+def embed_truths(
+    models: Models,
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that embeds true prompts: truth -> truth, vector."""
+
+    def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            texts = batch.column("truth").to_pylist()
+            if texts:
+                vectors = models.sentence_encoder().encode_texts(texts)
+                names = ["truth", "vector"]
+                yield pa.RecordBatch.from_arrays([batch.column("truth"), to_arrow(vectors)], names)
+
+    return embed
+
+
+def leaked_prompts(pool: DataFrame, truths: Vectors, similarity: float) -> Texts:
+    """Find the prompts that are too close to an evaluated truth to be its neighbours.
+
+    Args:
+        pool: prompt_id and sentence_embedding.
+        truths: float32, (t, d), unit rows, of all evaluated images.
+        similarity: cosine above which a prompt is left out.
+
+    Returns:
+        Their ids; as many as there are near duplicates of truths, not of prompts.
+    """
+
+    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows:
+                nearest = (from_arrow(batch.column("sentence_embedding")) @ truths.T).max(axis=1)
+                close = pa.array(nearest > similarity)
+                yield pa.RecordBatch.from_arrays(
+                    [batch.column("prompt_id").filter(close)], ["prompt_id"]
+                )
+
+    found = pool.select("prompt_id", "sentence_embedding").mapInArrow(find, "prompt_id string")
+    ids: Texts = found.toArrow().column("prompt_id").to_numpy()
+    return ids
+
+
+def score_batches(
+    handle: IndexHandle, variants: Sequence[Combination], left_out: Texts
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that scores image_id, embedding and truths (array of unit vectors).
+
+    Args:
+        handle: the index.
+        variants: combinations to score; the index is searched once, at the largest k.
+        left_out: ids of prompts that must not be found.
+    """
+    k = max(variant.k for variant in variants)
+
+    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        index = handle.open()
+        for whole in batches:
+            for start in range(0, whole.num_rows, _IMAGES_A_SEARCH):
+                batch = whole.slice(start, _IMAGES_A_SEARCH)
+                found = index.search(from_arrow(batch.column("embedding")), k, left_out)
+                neighbours = index.sentence(found)
+                predicted = np.stack(
+                    [v.e_pred(found.similarities, neighbours) for v in variants], axis=1
+                )
+                truths = [from_arrow(cell.values) for cell in batch.column("truths")]
+                cosines = [mean_cosines(*pair) for pair in zip(predicted, truths, strict=True)]
+                yield pa.RecordBatch.from_pydict({
+                    "image_id": batch.column("image_id"),
+                    "truths": pa.array([len(vectors) for vectors in truths], pa.int32()),
+                    "cosines": pa.array(cosines, pa.list_(pa.float64())),
+                })  # fmt: skip
+
+    return score
+
+
+def with_truths(images: DataFrame, truths: DataFrame) -> DataFrame:
+    """Put the vectors of its true prompts beside each image.
+
+    Args:
+        images: image_id, image_name and embedding.
+        truths: image_name and vector, one row a pair.
+    """
+    grouped = truths.groupBy("image_name").agg(F.collect_list("vector").alias("truths"))
+    return images.join(grouped, "image_name").select("image_id", "embedding", "truths")

@@ -1,0 +1,40 @@
+"""True prompts of images, from COCO captions or a CSV, matched by the image's file name."""
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promptknn.settings import CocoTruths, CsvTruths
+from promptknn.sources.coco import read_captions
+from promptknn.sources.reading import load
+from promptknn.sources.source import column
+
+_EXTENSION = r"(?i)\.(jpe?g|png|webp|gif|bmp|tiff?)$"
+
+
+def read_truths(spark: SparkSession, settings: CocoTruths | CsvTruths) -> DataFrame:
+    """Read true prompts.
+
+    Returns:
+        image_name (file name without folder and extension) and truth, one row a pair.
+
+    Raises:
+        MissingInputError: the file or one of its columns is not there.
+    """
+    label = "evaluation.truths"
+    if isinstance(settings, CocoTruths):
+        pairs = read_captions(spark, settings.path, label)
+        image, prompt = F.col("file_name"), F.col("caption")
+    else:
+        options = {"header": "true", "multiLine": "true", "escape": '"'}
+        pairs = load(spark.read, "csv", settings.path, label, options)
+        image = F.col(column(pairs, settings.image_column, settings.path, f"{label}.image_column"))
+        prompt = F.col(
+            column(pairs, settings.prompt_column, settings.path, f"{label}.prompt_column")
+        )
+    truths = pairs.select(image_name(image).alias("image_name"), F.trim(prompt).alias("truth"))
+    return truths.where("image_name IS NOT NULL AND length(truth) > 0").distinct()
+
+
+def image_name(uri: Column) -> Column:
+    """Give the file name in a URI, without an image's extension."""
+    return F.regexp_replace(F.element_at(F.split(uri, "/"), -1), _EXTENSION, "")
