@@ -104,7 +104,6 @@ demo() {
   setup
   "$venv/bin/spark-submit" jobs/build_index.py --config conf/local.yaml
   "$venv/bin/spark-submit" jobs/predict_prompts.py --config conf/local.yaml
-  "$venv/bin/spark-submit" jobs/show_predictions.py --config conf/local.yaml
 }
 
 run_tests() {

@@ -93,6 +93,8 @@ class _Words:
 
 
 def _with_article(name: str) -> str:
+    if name.startswith(("a ", "an ", "the ")):
+        return name
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
