@@ -1,19 +1,26 @@
 """One Spark session for the whole run, started when the first test asks for it."""
 
-import sys
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
-from rich.console import Console
-
+from promptknn.cleaning.clean import CleanPrompts
+from promptknn.encoders.embed_prompts import EmbedPrompts
+from promptknn.images.embed_images import EmbedImages
+from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
+from promptknn.prediction.predict import PredictPrompts
 from promptknn.progress import Display
 from promptknn.runner import run_stages
 from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
+from promptknn.sources.ingest import IngestPrompts
 from promptknn.stage import Counts, Stage
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from tests.small import changed, small_settings
 
 Run = Callable[..., list[Counts]]
 
@@ -27,7 +34,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             master="local[2]",
             application_name="promptknn-tests",
             conf={
-                "spark.pyspark.python": sys.executable,
                 "spark.driver.memory": "2g",
                 "spark.sql.shuffle.partitions": "2",
                 "spark.sql.warehouse.dir": str(home / "warehouse"),
@@ -55,3 +61,20 @@ def run(spark: SparkSession) -> Run:
         return run_stages(spark, settings, stages, Display(Console(quiet=True)))
 
     return run_quietly
+
+
+@pytest.fixture(scope="session")
+def built(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The small run, done once: read it, and change nothing."""
+    settings = small_settings(tmp_path_factory.mktemp("built"))
+    run(settings, IngestPrompts(), CleanPrompts(), EmbedPrompts(), BuildIndex())
+    run(settings, EmbedImages(), PredictPrompts())
+    return settings
+
+
+@pytest.fixture
+def built_copy(built: Settings, tmp_path: Path) -> Settings:
+    """A copy of the small run's lake, to be changed."""
+    copy = tmp_path / "lake"
+    shutil.copytree(built.lake, copy)
+    return changed(built, lake=str(copy))

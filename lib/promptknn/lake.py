@@ -136,7 +136,7 @@ class Lake:
         view = f"promptknn_{uuid4().hex}"
         source.createOrReplaceTempView(view)
         try:
-            return self._again_on_conflict(statement.format(view=view))
+            return self._again_on_conflict(statement.replace("{view}", view))
         finally:
             self.spark.catalog.dropTempView(view)
 
@@ -144,7 +144,9 @@ class Lake:
         for attempt in range(_MOST_TRIES):
             try:
                 return self.spark.sql(statement)
-            except PySparkException as error:
+            # Delta's conflicts are PySparkExceptions under Spark Connect only; elsewhere they come
+            # as py4j gives them.
+            except Exception as error:
                 if attempt == _MOST_TRIES - 1 or not _CONFLICT.search(str(error)):
                     raise
         raise AssertionError("unreachable")

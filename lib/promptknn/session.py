@@ -1,6 +1,7 @@
 """The Spark session: the active one where there is one, else a local or given master."""
 
 import os
+import sys
 
 from pyspark import SparkConf
 from pyspark.errors import PySparkException
@@ -44,6 +45,9 @@ def open_session(settings: SparkSettings) -> SparkSession:
     if "SPARK_REMOTE" not in os.environ:
         given = SparkConf()
         master = settings.master or given.get("spark.master", "local[*]") or "local[*]"
+        if master.startswith("local"):
+            # Workers are on this machine, but would run the python3 of PATH.
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         defaults = {**_DELTA, **_ANYWHERE, **(_LOCAL if master.startswith("local") else {})}
         for key, value in defaults.items():
             if not given.contains(key):
