@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
+from rich.console import Console
+
 from promptknn.cleaning.clean import CleanPrompts
 from promptknn.encoders.embed_prompts import EmbedPrompts
 from promptknn.images.embed_images import EmbedImages
@@ -17,9 +20,6 @@ from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
 from promptknn.sources.ingest import IngestPrompts
 from promptknn.stage import Counts, Stage
-from pyspark.sql import SparkSession
-from rich.console import Console
-
 from tests.small import changed, small_settings
 
 Run = Callable[..., list[Counts]]

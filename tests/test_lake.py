@@ -6,12 +6,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
 from promptknn.errors import MissingInputError
 from promptknn.lake import Lake
 from promptknn.table import Table
 from promptknn.tables import ALL_TABLES, PROMPTS, REJECTED_PROMPTS
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 NAMES = [table.name for table in ALL_TABLES]
 

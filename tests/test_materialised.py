@@ -2,8 +2,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from promptknn.materialised import materialised
 from pyspark.sql import SparkSession
+
+from promptknn.materialised import materialised
 
 
 def test_rows_are_computed_once_for_all_uses(spark: SparkSession) -> None:

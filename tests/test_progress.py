@@ -2,12 +2,13 @@ import io
 import time
 
 import pytest
-from promptknn import progress
-from promptknn.progress import Display
-from promptknn.stage import Counts
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
+
+from promptknn import progress
+from promptknn.progress import Display
+from promptknn.stage import Counts
 
 TRIES, PAUSE = 200, 0.05
 

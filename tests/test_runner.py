@@ -2,14 +2,14 @@ import json
 from pathlib import Path
 
 import pytest
+from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
+
 from promptknn.errors import MissingInputError
 from promptknn.lake import Lake
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import JOB_RUNS, REJECTED_PROMPTS
-from pyspark.sql import Row, SparkSession
-from pyspark.sql import functions as F
-
 from tests.conftest import Run
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+from pyspark.sql import SparkSession
+
 from promptknn.session import open_session
 from promptknn.settings import SparkSettings
-from pyspark.sql import SparkSession
 
 
 def test_active_session_is_taken(spark: SparkSession) -> None:

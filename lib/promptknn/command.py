@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from promptknn.errors import PromptKnnError
+from promptknn.errors import PromptKnnError, reason
 from promptknn.progress import Display, wide_console
 from promptknn.runner import run_stages
 from promptknn.session import open_session
@@ -64,10 +64,9 @@ def run_job(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | N
         if known:
             _say(console, known, options.debug)
             sys.exit(_BAD_INPUT)
-        first = str(error).strip().split("\n")[0]
         _say(
             console,
-            f"{type(error).__name__}: {first} (--debug shows the whole trace)",
+            f"{type(error).__name__}: {reason(error)} (--debug shows the whole trace)",
             options.debug,
         )
         sys.exit(_FAILED)

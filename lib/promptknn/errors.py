@@ -31,3 +31,11 @@ class CorruptShardError(PromptKnnError):
 
 class InvalidVectorError(PromptKnnError):
     """An encoder gave a vector that is not finite, has no length, or has the wrong dimension."""
+
+
+def reason(error: Exception) -> str:
+    """Give the first line of an error that says something."""
+    lines = str(error).strip().split("\n")
+    # py4j begins with the name of its own call: "An error occurred while calling o61.sql."
+    from_java = lines[0].startswith("An error occurred while calling") and len(lines) > 1
+    return lines[1].removeprefix(": ") if from_java else lines[0]

@@ -32,8 +32,12 @@ class IngestPrompts(Stage):
 
 
 def _distinct_id() -> Column:
-    """Number rows that share an id (repeated lines of a file, say), so that none is lost."""
+    """Number rows that share an id (repeated lines of a file, say), so that none is lost.
+
+    The number's hash keeps `a-2`, the second row called `a`, apart from a row called so by itself.
+    """
     same_id = Window.partitionBy("source_row_id").orderBy("text", "image_uri")
     number = F.row_number().over(same_id)
-    numbered = F.concat_ws("-", "source_row_id", number.cast("string"))
+    hash_ = F.substring(F.sha2(F.concat_ws("\x1f", "source_row_id", number), 256), 1, 8)
+    numbered = F.concat_ws("-", "source_row_id", number, hash_)
     return F.when(number == 1, F.col("source_row_id")).otherwise(numbered)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
-from promptknn.errors import MissingInputError
+from promptknn.errors import MissingInputError, reason
 from promptknn.locations import is_path
 
 
@@ -23,9 +23,10 @@ def load(
     """
     try:
         return reader.format(format_).options(**(options or {})).load(path)
-    except AnalysisException as error:
+    # A footer or a schema that cannot be read is no AnalysisException.
+    except Exception as error:
         raise MissingInputError(
-            f"Source '{label}': {path} cannot be read as {format_} ({_first_line(error)}): "
+            f"Source '{label}': {path} cannot be read as {format_} ({reason(error).rstrip('.')}): "
             f"check its `path` and `format` in the settings."
         ) from error
 
@@ -43,11 +44,7 @@ def table_or_path(spark: SparkSession, table: str, label: str) -> DataFrame:
         frame.columns  # noqa: B018 - Spark Connect looks for the table only when it must
     except AnalysisException as error:
         raise MissingInputError(
-            f"'{label}': the table {table} cannot be read ({_first_line(error)}): check its path "
-            f"or name in the settings."
+            f"'{label}': the table {table} cannot be read ({reason(error).rstrip('.')}): "
+            f"check its path or name in the settings."
         ) from error
     return frame
-
-
-def _first_line(error: AnalysisException) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
