@@ -1,7 +1,27 @@
 """Score the active index against true prompts (the paper's table 2)."""
 
+from pathlib import Path
+
 from promptknn.command import arguments, run_job
-from promptknn.evaluation.evaluate import Evaluate
+from promptknn.evaluation.evaluate import (
+    Evaluate,
+    EvaluateGrid,
+    EvaluateOptions,
+    EvaluatePaperTable,
+)
 
 if __name__ == "__main__":
-    run_job(arguments(__doc__), lambda options: [Evaluate()])
+    parser = arguments(__doc__)
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--paper-table", action="store_true", help="the paper's table 2")
+    kinds.add_argument("--grid", type=Path, metavar="FOLDER", help="search k and w1; plots")
+    kinds.add_argument("--options", action="store_true", help="beyond the paper, chosen by CV")
+    run_job(
+        parser,
+        lambda options: [
+            EvaluatePaperTable() if options.paper_table
+            else EvaluateGrid(options.grid) if options.grid
+            else EvaluateOptions() if options.options
+            else Evaluate()
+        ],
+    )  # fmt: skip

@@ -15,7 +15,9 @@ from promptknn.index.distribution import IndexHandle
 from promptknn.index.shard import Texts
 from promptknn.prediction.combination import Combination
 
-SCORES = "image_id string, truths int, cosines array<double>"
+SCORES = (
+    "image_id string, image_name string, truths int, cosines array<double>, signals array<double>"
+)
 _IMAGES_A_SEARCH = 64
 
 
@@ -64,7 +66,7 @@ def leaked_prompts(pool: DataFrame, truths: Vectors, similarity: float) -> Texts
 def score_batches(
     handle: IndexHandle, variants: Sequence[Combination], left_out: Texts
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that scores image_id, embedding and truths (array of unit vectors).
+    """Make the function that scores image_id, image_name, embedding and truths (unit vectors).
 
     Args:
         handle: the index.
@@ -72,6 +74,7 @@ def score_batches(
         left_out: ids of prompts that must not be found.
     """
     k = max(variant.k for variant in variants)
+    any_mapped = any(variant.space == "clip_mapped" for variant in variants)
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         index = handle.open()
@@ -79,16 +82,20 @@ def score_batches(
             for start in range(0, whole.num_rows, _IMAGES_A_SEARCH):
                 batch = whole.slice(start, _IMAGES_A_SEARCH)
                 found = index.search(from_arrow(batch.column("embedding")), k, left_out)
-                neighbours = index.sentence(found)
+                neighbours = index.vectors(found)
+                mapped = index.vectors(found, "clip_mapped") if any_mapped else None
                 predicted = np.stack(
-                    [v.e_pred(found.similarities, neighbours) for v in variants], axis=1
+                    [v.e_pred(found.similarities, neighbours, mapped) for v in variants], axis=1
                 )
+                signals = variants[-1].signals(found.similarities, neighbours)
                 truths = [from_arrow(cell.values) for cell in batch.column("truths")]
                 cosines = [mean_cosines(*pair) for pair in zip(predicted, truths, strict=True)]
                 yield pa.RecordBatch.from_pydict({
                     "image_id": batch.column("image_id"),
+                    "image_name": batch.column("image_name"),
                     "truths": pa.array([len(vectors) for vectors in truths], pa.int32()),
                     "cosines": pa.array(cosines, pa.list_(pa.float64())),
+                    "signals": pa.array(list(signals), pa.list_(pa.float64())),
                 })  # fmt: skip
 
     return score
@@ -102,4 +109,6 @@ def with_truths(images: DataFrame, truths: DataFrame) -> DataFrame:
         truths: image_name and vector, one row a pair.
     """
     grouped = truths.groupBy("image_name").agg(F.collect_list("vector").alias("truths"))
-    return images.join(grouped, "image_name").select("image_id", "embedding", "truths")
+    return images.join(grouped, "image_name").select(
+        "image_id", "image_name", "embedding", "truths"
+    )

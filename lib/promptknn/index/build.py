@@ -15,7 +15,7 @@ from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
 from promptknn.index.active import QUERY_MAP_FOLDER, handle_of, index_location
 from promptknn.index.factory import choose, nprobe_candidates, train
-from promptknn.index.fit import fit_query_map
+from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.query_map import FILE, QueryMap
 from promptknn.index.recall import exact_similarities, found_similarities, recall
 from promptknn.index.shard_writer import sha256
@@ -115,13 +115,10 @@ class _Build:
         self._forget()
         query_map = fit_query_map(self.pool, self.models, self.context.settings.index)
         map_files = self._save_map(query_map)
-        choice = choose(self.rows, self.context.settings.index)
+        choice = choose(self.rows, self.settings)
         template = train(choice, self._sample(query_map, choice.lists))
         lake.insert(INDEX_SHARDS, self._write_shards(query_map, template))
         nprobe, measured, k, judged_by = self._tune(query_map, map_files, choice.lists)
-        passed = measured >= self.settings.target_recall
-        if passed:
-            lake.sql("UPDATE {0} SET active = false WHERE active", INDEX_VERSIONS)
         row = {
             "index_version": self.version,
             "clip_model": self.models.clip_identity,
@@ -137,12 +134,14 @@ class _Build:
             "query_map": query_map.kind,
             "settings": self.content,
             "files": map_files,
-            "active": passed,
+            "active": False,
         }
         schema = INDEX_VERSIONS.schema(*row)
         frame = lake.spark.createDataFrame([tuple(row.values())], schema)
         lake.replace(INDEX_VERSIONS, frame.withColumn("built_at", F.current_timestamp()))
-        if not passed:
+        if measured >= self.settings.target_recall:
+            activate(self.context, self.version)
+        else:
             raise PromptKnnError(
                 f"Index {self.version} has a measured recall@{k} of {measured:.3f}, under "
                 f"`index.target_recall` {self.settings.target_recall}: the index before it stays "
@@ -178,12 +177,9 @@ class _Build:
         # Ids are hashes: equal ranges of their first 32 bits are shards of about equal size.
         start = F.conv(F.substring("prompt_id", 1, 8), 16, 10).cast("bigint")
         shard_id = F.floor(start * shards / F.lit(2**32)).cast("int")
-        writer = write_shards(
-            query_map,
-            faiss.serialize_index(template),
-            self.root,
-            self.version,
-        )
+        text_map = None if self.models.text_tower_is_sentence_model else fit_text_map(self.pool)
+        serialised = faiss.serialize_index(template)
+        writer = write_shards(query_map, text_map, serialised, self.root, self.version)
         written = (
             self.pool.select(
                 shard_id.alias("shard_id"), "prompt_id", "text", "clip_embedding",

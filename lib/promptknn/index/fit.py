@@ -1,6 +1,8 @@
 """Fitting the query map on the pool: sums over partitions, added up on the driver."""
 
+import operator
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +16,18 @@ from promptknn.index.query_map import (
     FEWEST_ROWS_FOR_RIDGE,
     Kind,
     QueryMap,
-    RidgeSums,
     centred_class_vectors,
     conse_map,
     identity_map,
+    profile_sums,
+    ridge_map,
 )
+from promptknn.index.ridge import Ridge, RidgeSums
 from promptknn.settings import IndexSettings
 
 _MEAN = "rows bigint, total binary"
-_SUMS = "rows bigint, profiles binary, outer_product binary, cross_product binary"
+_SUMS = "rows bigint, sums array<binary>"
+_TEXT_PENALTY = 0.01
 # The sums of a part are some 11 MB; so many parts fit the driver whatever the pool's size.
 _MOST_PARTS = 32
 
@@ -48,7 +53,11 @@ def fit_query_map(pool: DataFrame, models: Models, settings: IndexSettings) -> Q
         chosen = "conse"
     if chosen == "conse":
         return conse_map(classes, mean)
-    return _ridge_sums(parts, mean, classes).solve(mean)
+
+    def sums(batch: pa.RecordBatch) -> RidgeSums:
+        return profile_sums(from_arrow(batch.column("clip_embedding")), mean, classes)
+
+    return ridge_map(_ridge_sums(parts, sums), mean)
 
 
 def _mean(pool: DataFrame) -> tuple[int, Vectors]:
@@ -71,35 +80,38 @@ def _sum(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         })  # fmt: skip
 
 
-def _ridge_sums(pool: DataFrame, mean: Vectors, classes: Vectors) -> RidgeSums:
-    found = pool.mapInArrow(_sum_for_ridge(mean, classes), _SUMS).toArrow()
-    total: RidgeSums | None = None
-    for part in found.to_pylist():
-        outer = np.frombuffer(part["outer_product"], np.float64).reshape(len(classes), -1)
-        cross = np.frombuffer(part["cross_product"], np.float64).reshape(len(classes), -1)
-        profiles = np.frombuffer(part["profiles"], np.float64)
-        sums = RidgeSums(part["rows"], profiles, outer, cross)
-        total = sums if total is None else total + sums
-    assert total is not None
-    return total
+def fit_text_map(pool: DataFrame) -> Ridge:
+    """Fit the map from CLIP text embeddings to sentence embeddings, on the pool itself.
+
+    It is what the paper's literal sum needs (E_pred1 in CLIP's space, E_pred2 in the sentence
+    model's): `space: clip_mapped` averages the neighbours' mapped vectors.
+
+    Args:
+        pool: clip_embedding and sentence_embedding.
+    """
+
+    def sums(batch: pa.RecordBatch) -> RidgeSums:
+        clip = from_arrow(batch.column("clip_embedding"))
+        return RidgeSums.of(clip, from_arrow(batch.column("sentence_embedding")))
+
+    parts = pool.select("clip_embedding", "sentence_embedding").coalesce(_MOST_PARTS)
+    total = _ridge_sums(parts, sums)
+    # Unit vectors of dimension d vary by about 1 / d a coordinate: the penalty is small beside it.
+    return total.solve(_TEXT_PENALTY * total.rows / len(total.x))
 
 
-def _sum_for_ridge(
-    mean: Vectors, classes: Vectors
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _ridge_sums(pool: DataFrame, sums_of: Callable[[pa.RecordBatch], RidgeSums]) -> RidgeSums:
     def add_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         total: RidgeSums | None = None
         for batch in batches:
             if batch.num_rows:
-                texts = from_arrow(batch.column("clip_embedding"))
-                sums = RidgeSums.of(texts, mean, classes)
+                sums = sums_of(batch)
                 total = sums if total is None else total + sums
         if total is not None:
-            yield pa.RecordBatch.from_pydict({
-                "rows": pa.array([total.rows], pa.int64()),
-                "profiles": pa.array([total.profiles.tobytes()], pa.binary()),
-                "outer_product": pa.array([total.outer.tobytes()], pa.binary()),
-                "cross_product": pa.array([total.cross.tobytes()], pa.binary()),
-            })  # fmt: skip
+            columns = [pa.array([total.rows], pa.int64()), pa.array([total.to_bytes()])]
+            yield pa.RecordBatch.from_arrays(columns, ["rows", "sums"])
 
-    return add_up
+    found = pool.mapInArrow(add_up, _SUMS).toArrow().to_pylist()
+    return reduce(
+        operator.add, [RidgeSums.from_bytes(part["rows"], part["sums"]) for part in found]
+    )

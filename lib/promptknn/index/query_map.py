@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.errors import ModelMismatchError
+from promptknn.index.ridge import RidgeSums
 
 Kind = Literal["identity", "ridge", "conse"]
-Doubles = npt.NDArray[np.float64]
 
 FILE = "query_map.npz"
 # The temperature that makes a prompt's profile about as peaked as a picture's.
@@ -112,46 +111,22 @@ def centred_class_vectors(class_vectors: Vectors) -> Vectors:
     return unit(class_vectors - class_vectors.mean(axis=0))
 
 
-@dataclass
-class RidgeSums:
-    """The sums of a ridge regression from class profiles to prompt embeddings.
+def profile_sums(texts: Vectors, pool_mean: Vectors, class_vectors: Vectors) -> RidgeSums:
+    """Sum over prompts for the ridge map: x their class profiles, y their centred embeddings.
 
-    They add up over partitions, so that one pass over the pool in any number of parts fits it.
+    Args:
+        texts: float32, (n, d_text), CLIP text embeddings of prompts.
+        pool_mean: float32, (d_text,), mean of the pool's embeddings.
+        class_vectors: float32, (classes, d_text), centred unit rows.
     """
+    centred: Vectors = texts - pool_mean
+    return RidgeSums.of(text_profiles(unit(centred), class_vectors), centred)
 
-    rows: int
-    profiles: Doubles
-    outer: Doubles
-    cross: Doubles
 
-    @classmethod
-    def of(cls, texts: Vectors, pool_mean: Vectors, class_vectors: Vectors) -> "RidgeSums":
-        """Sum over prompts.
-
-        Args:
-            texts: float32, (n, d_text), CLIP text embeddings of prompts.
-            pool_mean: float32, (d_text,), mean of the pool's embeddings.
-            class_vectors: float32, (classes, d_text), centred unit rows.
-        """
-        centred = texts - pool_mean
-        profiles = text_profiles(unit(centred), class_vectors).astype(np.float64)
-        return cls(len(texts), profiles.sum(axis=0), profiles.T @ profiles, profiles.T @ centred)
-
-    def __add__(self, other: "RidgeSums") -> "RidgeSums":
-        return RidgeSums(
-            self.rows + other.rows,
-            self.profiles + other.profiles,
-            self.outer + other.outer,
-            self.cross + other.cross,
-        )
-
-    def solve(self, pool_mean: Vectors) -> QueryMap:
-        """Solve W = ((X-m)'(X-m) + lambda I)^-1 (X-m)'Y, where Y is centred already."""
-        mean = self.profiles / self.rows
-        gram = self.outer - self.rows * np.outer(mean, mean)
-        gram[np.diag_indices_from(gram)] += _PENALTY_PER_ROW * self.rows
-        weights = np.linalg.solve(gram, self.cross)
-        return QueryMap("ridge", mean.astype(np.float32), weights.astype(np.float32), pool_mean)
+def ridge_map(sums: RidgeSums, pool_mean: Vectors) -> QueryMap:
+    """Fit the ridge map from the whole pool's sums; pool_mean is float32, (d_text,)."""
+    ridge = sums.solve(_PENALTY_PER_ROW * sums.rows)
+    return QueryMap("ridge", ridge.x_mean, ridge.weights, pool_mean)
 
 
 def text_profiles(texts: Vectors, class_vectors: Vectors) -> Vectors:

@@ -7,6 +7,7 @@ import numpy as np
 from promptknn.encoders.encoder import Vectors
 from promptknn.index.query_map import QueryMap
 from promptknn.index.shard import Ordinals, Shard, Texts
+from promptknn.prediction.combination import Space
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,19 @@ class SearchableIndex:
         ids[present] = shard.ids(ordinals[present])
         return Neighbours(similarities, ids, np.full_like(ordinals, number), ordinals)
 
-    def sentence(self, neighbours: Neighbours) -> Vectors:
-        """Give the neighbours' sentence embeddings: float32, (n, k, d)."""
+    def vectors(self, neighbours: Neighbours, space: Space = "sentence") -> Vectors:
+        """Give the neighbours' embeddings, in the sentence space either way: float32, (n, k, d).
+
+        Args:
+            neighbours: found by a search.
+            space: their sentence embeddings, or their CLIP text embeddings, mapped.
+        """
         shape = (*neighbours.ordinals.shape, self.shards[0].sentence_dim)
         vectors = np.zeros(shape, dtype=np.float32)
         for number, shard in enumerate(self.shards):
             here = neighbours.shards == number
-            vectors[here] = shard.sentence(neighbours.ordinals[here])
+            read = shard.mapped if space == "clip_mapped" else shard.sentence
+            vectors[here] = read(neighbours.ordinals[here])
         return vectors
 
     def texts(self, neighbours: Neighbours, first: int) -> Texts:

@@ -1,5 +1,7 @@
 """A shard: a folder of vectors.faiss, prompts.arrow and sentence.npy, memory-mapped to search.
 
+mapped.npy stands beside them where CLIP has a text tower of its own.
+
 With a prompt's text and sentence embedding beside its vector, scoring an image needs no join.
 Prompts lie in the order of their ids.
 """
@@ -16,6 +18,7 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.errors import CorruptShardError
 
 VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
+MAPPED = "mapped.npy"
 PROMPTS_SCHEMA = pa.schema([("prompt_id", pa.string()), ("text", pa.string())])
 Ordinals = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.object_]
@@ -39,13 +42,16 @@ class Shard:
             with pa.memory_map(str(folder / PROMPTS)) as file:
                 table = pa.ipc.open_file(file).read_all()
             self._sentence = np.load(folder / SENTENCE, mmap_mode="r", allow_pickle=False)
+            self._mapped = self._sentence
+            if (folder / MAPPED).exists():
+                self._mapped = np.load(folder / MAPPED, mmap_mode="r", allow_pickle=False)
         except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:
             raise CorruptShardError(
                 f"The shard {folder} cannot be read ({str(error).splitlines()[0]}): run "
                 f"jobs/build_index.py, which writes it anew."
             ) from error
         self._ids, self._texts = table.column("prompt_id"), table.column("text")
-        sizes = {self._index.ntotal, len(table), len(self._sentence)}
+        sizes = {self._index.ntotal, len(table), len(self._sentence), len(self._mapped)}
         if len(sizes) != 1:
             raise CorruptShardError(
                 f"The files of the shard {folder} hold {sorted(sizes)} prompts: run "
@@ -110,6 +116,13 @@ class Shard:
     def sentence(self, ordinals: Ordinals) -> Vectors:
         """Give the sentence embeddings of prompts: float32, (n, d)."""
         return np.asarray(self._sentence[ordinals], dtype=np.float32)
+
+    def mapped(self, ordinals: Ordinals) -> Vectors:
+        """Give the CLIP text embeddings of prompts, mapped into the sentence space.
+
+        Where CLIP's text tower is the sentence model itself, these are the sentence embeddings.
+        """
+        return np.asarray(self._mapped[ordinals], dtype=np.float32)
 
     def ordinals_of(self, prompt_ids: Texts) -> Ordinals:
         """Find those of the ids that lie in this shard."""

@@ -11,18 +11,25 @@ import pyarrow as pa
 
 from promptknn.arrow_vectors import from_arrow
 from promptknn.index.query_map import QueryMap
+from promptknn.index.ridge import Ridge
 from promptknn.index.shard_writer import ShardWriter
 
 SCHEMA = "shard_id int, prompts bigint, path string, bytes bigint, files map<string, string>"
 
 
 def write_shards(
-    query_map: QueryMap, template: npt.NDArray[np.uint8], root: Path, version: str
+    query_map: QueryMap,
+    text_map: Ridge | None,
+    template: npt.NDArray[np.uint8],
+    root: Path,
+    version: str,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes sorted prompts into shards inside Spark's workers.
 
     Args:
         query_map: takes CLIP text embeddings to keys.
+        text_map: takes CLIP text embeddings into the sentence space; None where CLIP's text tower
+            is the sentence model.
         template: a trained empty index, serialised.
         root: the index location.
         version: names the folder of the shards.
@@ -30,11 +37,14 @@ def write_shards(
 
     def one(shard_id: int, parts: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
         path = f"{version}/shard-{shard_id:05d}"
-        with ShardWriter(root / path, faiss.deserialize_index(template)) as writer:
+        empty = faiss.deserialize_index(template)
+        with ShardWriter(root / path, empty, text_map is not None) as writer:
             for part in parts:
-                keys = query_map.keys(from_arrow(part.column("clip_embedding")))
+                clip = from_arrow(part.column("clip_embedding"))
                 sentence = from_arrow(part.column("sentence_embedding"))
-                writer.add(part.column("prompt_id"), part.column("text"), keys, sentence)
+                mapped = text_map(clip) if text_map else None
+                ids, texts = part.column("prompt_id"), part.column("text")
+                writer.add(ids, texts, query_map.keys(clip), sentence, mapped)
             shard = writer.finish()
         return pa.RecordBatch.from_pydict({
             "shard_id": pa.array([shard_id], pa.int32()),

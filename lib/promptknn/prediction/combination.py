@@ -1,6 +1,6 @@
 """The paper's combination of neighbours (section 3.3): E_pred = w1 * E_pred1 + w2 * E_pred2."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from promptknn.encoders.encoder import Vectors
 
 Weighting = Literal["uniform", "power", "softmax"]
+Space = Literal["sentence", "clip_mapped"]
 # A prompt that matches exactly must not outweigh all others without bound.
 _SMALLEST_DISTANCE = 1e-3
 
@@ -24,32 +25,61 @@ class Combination:
         weighting: of neighbours in E_pred1; the paper's is uniform.
         power: p of the weights 1 / d^p, where d = 1 - similarity.
         temperature: t of the weights exp(similarity / t).
+        space: whose vectors E_pred1 averages: the prompts' sentence embeddings, or their CLIP text
+            embeddings, mapped into the sentence space.
     """
 
-    k: int = 100
-    w1: float = 0.6
-    w2: float = 0.4
+    k: int = 100  # paper, table 2: "Clip + KNN (100)"
+    w1: float = 0.6  # paper, section 3.3
+    w2: float = 0.4  # paper, section 3.3
     normalise_parts: bool = False
     weighting: Weighting = "uniform"
     power: float = 4.0
     temperature: float = 0.05
+    space: Space = "sentence"
 
-    def e_pred(self, similarities: Vectors, neighbours: Vectors) -> Vectors:
+    def in_space(self, space: Space) -> "Combination":
+        """Give the same combination for the other reading of E_pred1."""
+        return replace(self, space=space)
+
+    def e_pred(
+        self, similarities: Vectors, neighbours: Vectors, mapped: Vectors | None = None
+    ) -> Vectors:
         """E_pred = w1 * E_pred1 + w2 * E_pred2.
+
+        Args:
+            similarities: float32, (n, at least k or all there are), best first.
+            neighbours: float32, (n, as many, d), the prompts' unit sentence embeddings.
+            mapped: float32, (n, as many, d), their mapped CLIP text embeddings, which the space
+                `clip_mapped` needs.
+
+        Returns:
+            float32, (n, d).
+        """
+        weights = self.weights(similarities[:, : self.k])
+        averaged = mapped if self.space == "clip_mapped" and mapped is not None else neighbours
+        first, second = e_pred1(averaged[:, : self.k], weights), e_pred2(neighbours)
+        if self.normalise_parts:
+            first = first / np.linalg.norm(first, axis=1, keepdims=True)
+        combined: Vectors = (self.w1 * first + self.w2 * second).astype(np.float32)
+        return combined
+
+    def signals(self, similarities: Vectors, neighbours: Vectors) -> Vectors:
+        """Tell how good a prediction may be, without knowing the truth.
 
         Args:
             similarities: float32, (n, at least k or all there are), best first.
             neighbours: float32, (n, as many, d), the prompts' unit sentence embeddings.
 
         Returns:
-            float32, (n, d).
+            float32, (n, 2): the neighbours' mean similarity to the image, and their agreement,
+            the length of their mean vector (1: all alike, 0: they cancel out).
         """
         weights = self.weights(similarities[:, : self.k])
-        first, second = e_pred1(neighbours[:, : self.k], weights), e_pred2(neighbours)
-        if self.normalise_parts:
-            first = first / np.linalg.norm(first, axis=1, keepdims=True)
-        combined: Vectors = (self.w1 * first + self.w2 * second).astype(np.float32)
-        return combined
+        mean = (weights * similarities[:, : self.k]).sum(axis=1)
+        agreement = np.linalg.norm(e_pred1(neighbours[:, : self.k], weights), axis=1)
+        both: Vectors = np.stack([mean, agreement], axis=1).astype(np.float32)
+        return both
 
     def weights(self, similarities: Vectors) -> Vectors:
         """Weigh neighbours by their similarity: float32, (n, k), rows that add up to 1."""
@@ -67,10 +97,11 @@ def e_pred1(neighbours: Vectors, weights: Vectors) -> Vectors:
     """E_pred1: the mean of the top-k prompts' embeddings.
 
     The paper averages CLIP text embeddings and adds them to a sentence embedding, which cannot be
-    meant literally: the spaces differ. We average the same prompts' sentence embeddings.
+    meant literally: the spaces differ. By default the same prompts' sentence embeddings are
+    averaged; `clip_mapped` takes their CLIP text embeddings through a linear map first.
 
     Args:
-        neighbours: float32, (n, k, d), unit vectors, best first.
+        neighbours: float32, (n, k, d), best first.
         weights: float32, (n, k), rows that add up to 1; 1 / k everywhere in the paper.
 
     Returns:

@@ -43,7 +43,9 @@ def _predict(
     index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings
 ) -> pa.RecordBatch:
     found = index.search(from_arrow(images.column("embedding")), settings.k)
-    embedding = settings.combination.e_pred(found.similarities, index.sentence(found))
+    combination = settings.combination
+    mapped = index.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
+    embedding = combination.e_pred(found.similarities, index.vectors(found), mapped)
     texts = index.texts(found, settings.neighbours_kept)
     rows, k = found.similarities.shape
     columns = {
