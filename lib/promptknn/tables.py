@@ -59,6 +59,23 @@ REJECTED_PROMPTS = Table(
     {"reason_is_not_empty": "length(reason) > 0"},
 )
 
+PROMPT_TERMS = Table(
+    "prompt_terms",
+    "Terms of prompts, judged by the vocabulary of the sentence model.",
+    ("term", "sentence_model"),
+    (
+        Column("term", "STRING", "The term, in lower case"),
+        Column("sentence_model", "STRING", "Sentence Transformer whose vocabulary judged it"),
+        Column("count", "BIGINT", "Prompts whose text as found holds it, refused for it included"),
+        Column("nearest_word", "STRING", "The most similar whole word of the vocabulary"),
+        Column("similarity", "DOUBLE", "Cosine to that word; 1 where it is that word"),
+        Column("kept", "BOOLEAN", "Whether prompts may hold it"),
+        Column("judged_at", "TIMESTAMP", "When it was compared with the vocabulary"),
+        Column("counted_through", "TIMESTAMP", "Prompts cleaned until then are in the count"),
+    ),
+    {"term_is_not_empty": "length(term) > 0", "count_is_not_negative": "count >= 0"},
+)
+
 PROMPT_EMBEDDINGS = Table(
     "prompt_embeddings",
     "Embeddings of prompts, unit vectors.",
@@ -75,6 +92,35 @@ PROMPT_EMBEDDINGS = Table(
     {
         "clip_dim_matches": "size(clip_embedding) = clip_dim",
         "sentence_dim_matches": "size(sentence_embedding) = sentence_dim",
+    },
+)
+
+_DECIDED = (
+    Column("prompt_id", "STRING", "The prompt"),
+    Column("sentence_model", "STRING", "Sentence Transformer whose embeddings were compared"),
+    Column("threshold", "DOUBLE", "Cosine above which a prompt is a near duplicate"),
+)
+
+KEPT_PROMPTS = Table(
+    "kept_prompts",
+    "Prompts without a near duplicate among those kept before; they stay kept in later runs.",
+    ("prompt_id", "sentence_model", "threshold"),
+    (*_DECIDED, Column("decided_at", "TIMESTAMP", "When it was compared with those before it")),
+)
+
+NEAR_DUPLICATES = Table(
+    "near_duplicates",
+    "Prompts too like a kept one, left out of the index: prompts = indexed + this, exactly.",
+    ("prompt_id", "sentence_model", "threshold"),
+    (
+        *_DECIDED,
+        Column("kept_prompt_id", "STRING", "The most similar prompt kept before it"),
+        Column("similarity", "DOUBLE", "Cosine of their sentence embeddings"),
+        Column("decided_at", "TIMESTAMP", "When it was compared with those before it"),
+    ),
+    {
+        "similarity_is_above_the_threshold": "similarity > threshold",
+        "kept_prompt_is_another": "kept_prompt_id <> prompt_id",
     },
 )
 
@@ -173,6 +219,14 @@ PREDICTIONS = Table(
         ),
         Column("embedding", _VECTOR, "E_pred: predicted sentence embedding of the prompt"),
         Column("dim", "INT", "Its dimension"),
+        Column("mean_similarity", "FLOAT", "Mean similarity of the neighbours in E_pred1"),
+        Column("agreement", "FLOAT", "Length of E_pred1: 1 where its neighbours say the same"),
+        Column(
+            "confidence",
+            "FLOAT",
+            "Expected cosine to the true prompt; null until jobs/evaluate.py --calibrate has run",
+            nullable=True,
+        ),
         Column("k", "INT", "Neighbours averaged in E_pred1"),
         Column("w1", "DOUBLE", "Weight of E_pred1"),
         Column("w2", "DOUBLE", "Weight of E_pred2"),
@@ -204,6 +258,23 @@ EVALUATIONS = Table(
     {"cosine_is_in_range": "mean_cosine BETWEEN -1.001 AND 1.001"},
 )
 
+CALIBRATIONS = Table(
+    "calibrations",
+    "How a prediction's signals become its confidence; the latest of some settings counts.",
+    ("run_id", "settings_hash"),
+    (
+        Column("settings_hash", "STRING", "The prediction settings and models it was fitted for"),
+        Column("intercept", "DOUBLE", "Constant of the linear fit"),
+        Column("similarity", "DOUBLE", "Weight of mean_similarity"),
+        Column("agreement", "DOUBLE", "Weight of agreement"),
+        Column("mean_absolute_error", "DOUBLE", "Of the expected cosine, images held out"),
+        Column("correlation", "DOUBLE", "Of expected and true cosine, images held out"),
+        Column("images", "BIGINT", "Images it was fitted on"),
+        Column("index_version", "STRING", "Index that was searched"),
+        Column("calibrated_at", "TIMESTAMP", "When it was fitted"),
+    ),
+)
+
 JOB_RUNS = Table(
     "job_runs",
     "What each run of a stage did, failed ones too.",
@@ -227,5 +298,5 @@ JOB_RUNS = Table(
 
 ALL_TABLES = (
     RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS, PROMPT_EMBEDDINGS, INDEX_VERSIONS, INDEX_SHARDS,
-    IMAGE_EMBEDDINGS, REJECTED_IMAGES, PREDICTIONS, EVALUATIONS, JOB_RUNS,
+    IMAGE_EMBEDDINGS, REJECTED_IMAGES, PREDICTIONS, EVALUATIONS, CALIBRATIONS, JOB_RUNS,
 )  # fmt: skip

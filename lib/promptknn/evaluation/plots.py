@@ -64,3 +64,28 @@ def _curves(means: Doubles, neighbours: list[int], shares: list[float], path: Pa
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=_DPI)
     return path
+
+
+def plot_reliability(expected: Doubles, cosines: Doubles, folder: Path, bins: int = 8) -> Path:
+    """Draw true cosines over expected ones: each image, and the mean of equally full bins.
+
+    Returns:
+        The PNG file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(expected, cosines, s=14, alpha=0.4, label="images, held out of the fit")
+    parts = np.array_split(np.argsort(expected), min(bins, len(expected)))
+    middles = [(expected[part].mean(), cosines[part].mean()) for part in parts]
+    axes.plot(*zip(*middles, strict=True), marker="o", color="tab:orange", label="means of bins")
+    low = float(min(expected.min(), cosines.min()))
+    high = float(max(expected.max(), cosines.max()))
+    axes.plot([low, high], [low, high], linestyle="--", color="grey", label="perfect")
+    axes.set(xlabel="confidence (expected cosine)", ylabel="cosine to the true prompts")
+    axes.set_title("Reliability of the confidence")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    path = folder / "reliability.png"
+    figure.savefig(path, dpi=_DPI)
+    return path

@@ -9,16 +9,20 @@ from pyspark.sql import functions as F
 from promptknn.arrow_vectors import from_arrow, to_arrow
 from promptknn.encoders.models import Models
 from promptknn.errors import SettingsError
+from promptknn.evaluation.calibration import Calibration
 from promptknn.index.active import active_index
 from promptknn.index.distribution import IndexHandle
 from promptknn.index.searchable import Neighbours, SearchableIndex
 from promptknn.index.shard import Texts
 from promptknn.prediction.summary import summary
-from promptknn.settings import PredictionSettings, settings_hash
+from promptknn.settings import PredictionSettings, Settings, settings_hash
 from promptknn.stage import Context, Counts, Stage
-from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
+from promptknn.tables import CALIBRATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
 
-_MADE_HERE = ["image_id", "image_uri", "predicted_prompt", "neighbours", "embedding", "dim", "k"]
+_MADE_HERE = [
+    "image_id", "image_uri", "predicted_prompt", "neighbours", "embedding", "dim",
+    "mean_similarity", "agreement", "k",
+]  # fmt: skip
 _SCHEMA = PREDICTIONS.schema(*_MADE_HERE)
 # Keys that do not change what is predicted.
 _NOT_CONTENT = frozenset({"repredict"})
@@ -45,7 +49,9 @@ def _predict(
     found = index.search(from_arrow(images.column("embedding")), settings.k)
     combination = settings.combination
     mapped = index.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
-    embedding = combination.e_pred(found.similarities, index.vectors(found), mapped)
+    neighbours = index.vectors(found)
+    embedding = combination.e_pred(found.similarities, neighbours, mapped)
+    signals = combination.signals(found.similarities, neighbours)
     texts = index.texts(found, settings.neighbours_kept)
     rows, k = found.similarities.shape
     columns = {
@@ -55,6 +61,8 @@ def _predict(
         "neighbours": _neighbours_column(found, texts),
         "embedding": to_arrow(embedding),
         "dim": pa.array(np.full(rows, embedding.shape[1], np.int32)),
+        "mean_similarity": pa.array(np.ascontiguousarray(signals[:, 0])),
+        "agreement": pa.array(np.ascontiguousarray(signals[:, 1])),
         "k": pa.array(np.full(rows, k, np.int32)),
     }
     return pa.RecordBatch.from_pydict(columns)
@@ -75,6 +83,24 @@ def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, neighbours)
 
 
+def prediction_hash(settings: Settings, models: Models) -> str:
+    """Name the settings and models that decide a prediction."""
+    names = (models.clip_identity, models.sentence_identity)
+    return settings_hash(settings.prediction, *names, exclude=_NOT_CONTENT)
+
+
+def _confidence(context: Context, hash_: str) -> str:
+    """Write the latest calibration of these settings as SQL; null where there is none."""
+    if not context.lake.exists(CALIBRATIONS):
+        return "CAST(NULL AS FLOAT)"
+    known = context.lake.read(CALIBRATIONS).where(F.col("settings_hash") == hash_)
+    latest = known.orderBy(F.desc("calibrated_at")).limit(1).collect()
+    if not latest:
+        return "CAST(NULL AS FLOAT)"
+    found = Calibration(latest[0].intercept, latest[0].similarity, latest[0].agreement)
+    return found.sql("mean_similarity", "agreement")
+
+
 class PredictPrompts(Stage):
     """image_embeddings + index -> predictions; images predicted already are left out."""
 
@@ -91,8 +117,7 @@ class PredictPrompts(Stage):
                 f"prediction.k is {settings.k}, but the index holds {index.prompts} prompts: "
                 f"lower `prediction.k` or add prompts to `sources`."
             )
-        names = (models.clip_identity, models.sentence_identity)
-        hash_ = settings_hash(settings, *names, exclude=_NOT_CONTENT)
+        hash_ = prediction_hash(context.settings, models)
         images = lake.read(IMAGE_EMBEDDINGS).where(F.col("clip_model") == models.clip_identity)
         done = lake.read(PREDICTIONS).where(F.col("settings_hash") == hash_)
         if settings.repredict:
@@ -107,6 +132,7 @@ class PredictPrompts(Stage):
             pending.select("image_id", "image_uri", "embedding")
             .mapInArrow(predict_batches(index.handle, settings), _SCHEMA)
             .withColumn("settings_hash", F.lit(hash_))
+            .withColumn("confidence", F.expr(_confidence(context, hash_)))
             .withColumn("index_version", F.lit(index.version))
             .withColumn("w1", F.lit(settings.w1))
             .withColumn("w2", F.lit(settings.w2))
