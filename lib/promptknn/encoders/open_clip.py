@@ -1,6 +1,6 @@
 """Any open_clip model: a name with a pretrained tag, `hf-hub:...`, or `local-dir:...`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ from promptknn.settings import ClipSettings
 
 _LOCAL = "local-dir:"
 _Item = TypeVar("_Item")
+Transform = Callable[[Image], torch.Tensor]
+Tokenizer = Callable[[Sequence[str]], torch.Tensor]
 
 
 class OpenClipEncoder:
@@ -30,22 +32,7 @@ class OpenClipEncoder:
         """
         self._device = task_device()
         self._batch_size = settings.batch_size
-        try:
-            self._model, _, self._transform = open_clip.create_model_and_transforms(
-                settings.model,
-                pretrained=settings.pretrained,
-                device=self._device,
-                weights_only=True,
-            )
-            self._tokenizer = open_clip.get_tokenizer(settings.model)
-        except Exception as error:
-            reason = str(error).strip().split("\n")[0]
-            raise ModelLoadError(
-                f"The CLIP model '{settings.model}' ({settings.pretrained or 'no tag'}) cannot be "
-                f"loaded ({type(error).__name__}: {reason}): set `clip.model` and "
-                f"`clip.pretrained` to a pair of open_clip.list_pretrained() where there is a "
-                f"network, or `clip.model` to local-dir:/folder."
-            ) from error
+        self._model, self._transform, self._tokenizer = load_open_clip(settings, self._device)
         self._model.eval()
 
     @torch.inference_mode()
@@ -65,6 +52,29 @@ class OpenClipEncoder:
             pixels = torch.stack([self._transform(image) for image in batch])
             parts.append(self._model.encode_image(pixels.to(self._device)).float().cpu().numpy())
         return unit(np.concatenate(parts))
+
+
+def load_open_clip(
+    settings: ClipSettings, device: torch.device
+) -> tuple[open_clip.CLIP, Transform, Tokenizer]:
+    """Load a model, the image transform of its evaluation, and its tokenizer.
+
+    Raises:
+        ModelLoadError: no such model, no network, or an unreadable checkpoint.
+    """
+    try:
+        model, _, transform = open_clip.create_model_and_transforms(
+            settings.model, pretrained=settings.pretrained, device=device, weights_only=True
+        )
+        return model, transform, open_clip.get_tokenizer(settings.model)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelLoadError(
+            f"The CLIP model '{settings.model}' ({settings.pretrained or 'no tag'}) cannot be "
+            f"loaded ({type(error).__name__}: {reason}): set `clip.model` and "
+            f"`clip.pretrained` to a pair of open_clip.list_pretrained() where there is a "
+            f"network, or `clip.model` to local-dir:/folder."
+        ) from error
 
 
 def open_clip_identity(settings: ClipSettings) -> str:

@@ -1,0 +1,1 @@
+"""Training: fine-tuning CLIP on images and their prompts."""
