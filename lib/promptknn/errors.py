@@ -33,6 +33,10 @@ class InvalidVectorError(PromptKnnError):
     """An encoder gave a vector that is not finite, has no length, or has the wrong dimension."""
 
 
+class TrainingDivergedError(PromptKnnError):
+    """The loss of a training is no longer a finite number."""
+
+
 def reason(error: Exception) -> str:
     """Give the first line of an error that says something."""
     lines = str(error).strip().split("\n")
