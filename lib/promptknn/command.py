@@ -52,6 +52,8 @@ def run_job(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | N
     try:
         settings = load_settings(options.config or _default_config(), options.overrides)
         stages = plan(options)
+        for stage in stages:
+            stage.check(settings)
         run_stages(open_session(settings.spark), settings, stages, Display(console))
     except PromptKnnError as error:
         _say(console, str(error), options.debug)

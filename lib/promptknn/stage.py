@@ -54,6 +54,14 @@ class Stage(ABC):
     inputs: tuple[Table, ...] = ()
     outputs: tuple[Table, ...] = ()
 
+    def check(self, settings: Settings) -> None:  # noqa: ARG002 - most stages need no look
+        """Look, before Spark starts, for what would make the stage fail after hours of work.
+
+        Raises:
+            PromptKnnError: a model of the settings cannot be had, say.
+        """
+        return
+
     @abstractmethod
     def run(self, context: Context) -> Counts:
         """Bring the output tables up to date.

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import to_arrow
 from promptknn.encoders.models import Models
+from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPT_EMBEDDINGS, PROMPTS
 from promptknn.waves import plan_waves
@@ -54,6 +55,9 @@ class EmbedPrompts(Stage):
     name = "embed_prompts"
     inputs = (PROMPTS,)
     outputs = (PROMPT_EMBEDDINGS,)
+
+    def check(self, settings: Settings) -> None:
+        Models.check(settings)
 
     def run(self, context: Context) -> Counts:
         lake, sizes = context.lake, context.settings.embedding

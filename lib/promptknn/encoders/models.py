@@ -37,6 +37,20 @@ class Models:
         sentence = sentence_identity(settings.sentence)
         return cls(settings.clip, settings.sentence, _clip_identity(settings), sentence)
 
+    @staticmethod
+    def check(settings: Settings) -> None:
+        """Check within seconds that both models can be had; nothing is loaded.
+
+        Raises:
+            ModelLoadError: a model is not here, and the hub does not give it.
+        """
+        from promptknn.encoders.hub import check_open_clip, check_sentence
+
+        if settings.clip.model != NAME:
+            check_open_clip(settings.clip)
+        check_sentence(settings.sentence)
+        Models.of(settings)
+
     @property
     def text_tower_is_sentence_model(self) -> bool:
         """Whether one encoding of a prompt serves as both of its vectors."""

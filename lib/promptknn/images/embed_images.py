@@ -19,7 +19,7 @@ from promptknn.errors import MissingInputError
 from promptknn.images.decoding import RefusedImageError, decode
 from promptknn.images.listing import UNKNOWN_SIZE, list_images
 from promptknn.materialised import materialised
-from promptknn.settings import ImageSettings
+from promptknn.settings import ImageSettings, Settings
 from promptknn.sources.reading import table_or_path
 from promptknn.sources.source import column
 from promptknn.stage import Context, Counts, Stage
@@ -114,6 +114,9 @@ class EmbedImages(Stage):
 
     name = "embed_images"
     outputs = (IMAGE_EMBEDDINGS, REJECTED_IMAGES)
+
+    def check(self, settings: Settings) -> None:
+        Models.check(settings)
 
     def run(self, context: Context) -> Counts:
         lake, settings = context.lake, context.settings
