@@ -43,3 +43,10 @@ def test_done_stage_shows_message_seconds_and_details() -> None:
     Display(Console(file=out, width=120)).done("predict_prompts", counts, 1.25)
     assert "predict_prompts: 3 images predicted (1.2 s)" in out.getvalue()
     assert "chelsea.png" in out.getvalue()
+
+
+def test_brackets_in_a_message_are_shown() -> None:
+    out = io.StringIO()
+    counts = Counts(message="3 images of /photographs[/b] predicted")
+    Display(Console(file=out, width=120)).done("predict_prompts", counts, 1.25)
+    assert "3 images of /photographs[/b] predicted" in out.getvalue()

@@ -12,9 +12,9 @@ Floats = npt.NDArray[np.float32]
 def to_arrow(vectors: Floats) -> pa.ListArray:
     """Give the rows of a float32 (n, d) array as an Arrow list column (zero-copy values)."""
     rows, dim = vectors.shape
-    offsets = np.arange(0, (rows + 1) * dim, dim, dtype=np.int32) if dim else np.zeros(1, np.int32)
     return pa.ListArray.from_arrays(
-        pa.array(offsets), pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+        pa.array(np.arange(rows + 1) * dim, pa.int32()),
+        pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel()),
     )
 
 

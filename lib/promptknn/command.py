@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from promptknn.errors import PromptKnnError, reason
 from promptknn.progress import Display, wide_console
@@ -91,4 +92,5 @@ def _default_config() -> Path | None:
 def _say(console: Console, sentence: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    console.print(f"[bold red]promptknn:[/bold red] {sentence}", highlight=False, soft_wrap=True)
+    # As a Text: in markup, `promptknn[demo]` would lose its brackets.
+    console.print(Text.assemble(("promptknn:", "bold red"), f" {sentence}"), soft_wrap=True)

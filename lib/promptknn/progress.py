@@ -9,6 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from promptknn.stage import Counts
 
@@ -46,9 +47,8 @@ class Display:
     def done(self, name: str, counts: Counts, seconds: float) -> None:
         """Say what a stage did."""
         message = counts.message or f"{counts.rows_out:,} rows written"
-        self.console.print(
-            f"[bold]{name}[/bold]: {message} ({seconds:.1f} s)", highlight=False, soft_wrap=True
-        )
+        line = Text.assemble((name, "bold"), f": {message} ({seconds:.1f} s)")
+        self.console.print(line, soft_wrap=True)
         if counts.details is not None:
             self.console.print(counts.details)
 

@@ -1,6 +1,6 @@
 """Reading settings: a YAML file, then `--set key=value`, then one clear sentence if it fails."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -14,6 +14,10 @@ from promptknn.settings import Settings
 _CURES = {
     "extra_forbidden": "no such key: check its spelling and its indentation",
     "missing": "it is required: add it",
+    "union_tag_not_found": "it is of no kind: add its `kind`",
+    "tuple_type": "it is a list: write it as [a, b]",
+    "model_type": "it has keys of its own: write them below it, or leave it out",
+    "model_attributes_type": "it has keys of its own: write them below it",
 }
 
 
@@ -36,7 +40,7 @@ def load_settings(path: Path | None, overrides: Iterable[str] = ()) -> Settings:
     try:
         return Settings.model_validate(tree, context={"base": str(base)})
     except ValidationError as error:
-        raise SettingsError(_sentence(error.errors()[0], path)) from error
+        raise SettingsError(_sentence(error.errors()[0], tree, path)) from error
 
 
 def _read(path: Path) -> dict[object, object]:
@@ -98,9 +102,25 @@ def _from_command_line(value: object) -> object:
     return value
 
 
-def _sentence(error: ErrorDetails, path: Path | None) -> str:
-    key = ".".join(str(part) for part in error["loc"]) or "settings"
+def _sentence(error: ErrorDetails, tree: object, path: Path | None) -> str:
+    key = ".".join(_key(error, tree))
     problem = _CURES.get(error["type"], error["msg"].removeprefix("Value error, "))
-    given = "" if isinstance(error.get("input"), dict) else f" (given: {error.get('input')!r})"
+    shown = key and not isinstance(error["input"], dict | list)
+    given = f" (given: {error['input']!r})" if shown else ""
+    subject = f"Setting '{key}'{given}" if key else "The settings"
     place = str(path) if path else "the defaults"
-    return f"Setting '{key}'{given} in {place} or --set: {problem}."
+    return f"{subject} in {place} or --set: {problem}."
+
+
+def _key(error: ErrorDetails, tree: object) -> Iterator[str]:
+    node, last = tree, len(error["loc"]) - 1
+    for number, part in enumerate(error["loc"]):
+        if isinstance(node, dict):
+            # pydantic puts the kind of a source, say, where the file has no key.
+            unknown = number == last and error["type"] == "extra_forbidden"
+            if part == node.get("kind") and not unknown:
+                continue
+            node = node.get(part)
+        elif isinstance(node, list) and isinstance(part, int):
+            node = node[part]
+        yield str(part)

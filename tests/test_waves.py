@@ -1,0 +1,43 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptknn.waves import Wave, plan_waves
+
+KEYS = st.text("0123456789abcdef", min_size=32, max_size=32)
+EDGE_KEYS = ["0" * 32, "f" * 32, "7fffffff" + "f" * 24, "80000000" + "0" * 24]
+
+
+def _holds(wave: Wave, key: str) -> bool:
+    return key >= wave.low and (wave.high is None or key < wave.high)
+
+
+@given(st.integers(1, 5_000), st.integers(1, 500), st.lists(KEYS, max_size=20))
+def test_every_key_lies_in_exactly_one_wave(rows: int, rows_per_wave: int, keys: list[str]) -> None:
+    waves = list(plan_waves(rows, rows_per_wave))
+    for key in keys + EDGE_KEYS:
+        assert sum(_holds(wave, key) for wave in waves) == 1
+
+
+@given(st.integers(0, 100_000), st.integers(1, 1_000))
+def test_there_are_as_many_waves_as_the_rows_need(rows: int, rows_per_wave: int) -> None:
+    assert len(list(plan_waves(rows, rows_per_wave))) == -(-rows // rows_per_wave)
+
+
+def test_no_rows_need_no_wave() -> None:
+    assert list(plan_waves(0, 10)) == []
+
+
+def test_waves_are_equal_ranges() -> None:
+    assert list(plan_waves(40, 10)) == [
+        Wave("00000000", "40000000"),
+        Wave("40000000", "80000000"),
+        Wave("80000000", "c0000000"),
+        Wave("c0000000", None),
+    ]
+
+
+def test_the_condition_names_both_ends_but_for_the_last_wave() -> None:
+    assert Wave("40000000", "80000000").condition("t.prompt_id") == (
+        "t.prompt_id >= '40000000' AND t.prompt_id < '80000000'"
+    )
+    assert Wave("c0000000", None).condition("prompt_id") == "prompt_id >= 'c0000000'"
