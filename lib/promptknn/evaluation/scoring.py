@@ -79,17 +79,17 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
     images = lake.read(IMAGE_EMBEDDINGS).where(F.col("clip_model") == models.clip_identity)
     images = images.withColumn("image_name", image_name(F.col("image_uri")))
     truths = _embedded_truths(context, models, images)
+    if truths.num_rows == 0:
+        raise MissingInputError(
+            "No embedded image has a true prompt: run jobs/predict_prompts.py on the images "
+            "that `evaluation.truths` names (they are matched by file name)."
+        )
     pool = of_models(lake.read(PROMPT_EMBEDDINGS), models)
     vectors = from_arrow(truths.column("vector"))
     left_out = leaked_prompts(pool, vectors, settings.evaluation.leak_similarity)
     scoring = score_batches(index.handle, list(variants.values()), left_out)
     evaluated = with_truths(images, context.spark.createDataFrame(truths))
     found = evaluated.mapInArrow(scoring, SCORES).orderBy("image_id").toArrow()
-    if found.num_rows == 0:
-        raise MissingInputError(
-            "No embedded image has a true prompt: run jobs/predict_prompts.py on the images "
-            "that `evaluation.truths` names (they are matched by file name)."
-        )
     names = found.column("image_name").to_pylist()
     return Scores(
         variants,
