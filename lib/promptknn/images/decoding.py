@@ -22,7 +22,7 @@ _TURNS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RefusedImageError(Exception):
     """An image that cannot be used.
 
