@@ -22,6 +22,18 @@ class SparkSettings(Section):
     conf: dict[str, str] = Field(default_factory=dict)
 
 
+class VocabularySettings(Section):
+    """What happens to terms that no word of the sentence model's vocabulary is like.
+
+    The paper drops them (section 3.1). On real prompts these are the names of artists and much of
+    the trade's own language, so that the default leaves prompts as they are (see README).
+    """
+
+    mode: Literal["off", "drop_term", "drop_prompt"] = "off"
+    minimum_similarity: float = Field(default=0.6, ge=-1, le=1)  # paper, section 3.1
+    terms_per_task: int = Field(default=10_000, ge=1)
+
+
 class CleaningSettings(Section):
     """What a prompt must be like (paper, section 3.1: empty, NaN, exceptional, non-English)."""
 
@@ -30,6 +42,7 @@ class CleaningSettings(Section):
     languages: tuple[str, ...] = ("en",)
     # Identification of a few words is a guess: "a zebra" is Breton with a score of 0.49.
     language_score: float = Field(default=0.5, ge=0, le=1)
+    vocabulary: VocabularySettings = VocabularySettings()
 
     @model_validator(mode="after")
     def _ordered(self) -> "CleaningSettings":
@@ -61,6 +74,16 @@ class EmbeddingSettings(Section):
     images_per_wave: int = Field(default=20_000, ge=1)
     prompts_per_task: int = Field(default=2_000, ge=1)
     images_per_task: int = Field(default=32, ge=1)
+
+
+class DeduplicationSettings(Section):
+    """Near duplicates, which stay out of the index; `similarity: null` leaves them all in."""
+
+    similarity: float | None = Field(default=0.9, gt=0, lt=1)  # paper, section 3.1
+    prompts_per_block: int = Field(default=50_000, ge=1)
+    # Above so many prompts, lists of an inverted file are compared instead of all pairs.
+    exact_below: int = Field(default=100_000, ge=0)
+    target_recall: float = Field(default=0.999, gt=0, le=1)
 
 
 class IndexSettings(Section):
@@ -170,6 +193,7 @@ class Settings(Section):
     clip: ClipSettings = ClipSettings()
     sentence: SentenceSettings = SentenceSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
+    deduplication: DeduplicationSettings = DeduplicationSettings()
     index: IndexSettings = IndexSettings()
     images: ImageSettings = ImageSettings()
     prediction: PredictionSettings = PredictionSettings()

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
+from promptknn.deduplication.find_near_duplicates import decided
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
@@ -26,6 +27,7 @@ from promptknn.tables import (
     IMAGE_EMBEDDINGS,
     INDEX_SHARDS,
     INDEX_VERSIONS,
+    NEAR_DUPLICATES,
     PROMPT_EMBEDDINGS,
     PROMPTS,
 )
@@ -35,17 +37,20 @@ _NOT_CONTENT = frozenset({"location", "cache", "distribution", "broadcast_below_
 
 
 class BuildIndex(Stage):
-    """prompts + prompt_embeddings -> shards, index_shards, index_versions."""
+    """prompts + prompt_embeddings - near_duplicates -> shards, index_shards, index_versions."""
 
     name = "build_index"
-    inputs = (PROMPTS, PROMPT_EMBEDDINGS)
-    outputs = (INDEX_SHARDS, INDEX_VERSIONS, IMAGE_EMBEDDINGS)
+    inputs = (PROMPTS, PROMPT_EMBEDDINGS, NEAR_DUPLICATES)
+    outputs = (INDEX_SHARDS, INDEX_VERSIONS, IMAGE_EMBEDDINGS, NEAR_DUPLICATES)
 
     def run(self, context: Context) -> Counts:
         lake, settings = context.lake, context.settings
         models = Models.of(settings)
-        pool = of_models(lake.read(PROMPT_EMBEDDINGS), models).join(
-            lake.read(PROMPTS).select("prompt_id", "text"), "prompt_id"
+        near = decided(lake, NEAR_DUPLICATES, models, settings.deduplication)
+        pool = (
+            of_models(lake.read(PROMPT_EMBEDDINGS), models)
+            .join(lake.read(PROMPTS).select("prompt_id", "text"), "prompt_id")
+            .join(near, "prompt_id", "left_anti")
         )
         rows, digest = _digest(pool)
         if rows == 0:

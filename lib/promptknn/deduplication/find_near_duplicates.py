@@ -1,0 +1,162 @@
+"""The stage that sets near duplicates apart, so that the index holds each idea once."""
+
+import shutil
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import from_arrow
+from promptknn.deduplication.kept_vectors import KeptVectors, Texts
+from promptknn.deduplication.near import NONE, Similarities, greedy
+from promptknn.deduplication.pruning import Search, exact_search, pruned_search
+from promptknn.encoders.embed_prompts import of_models
+from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.models import Models
+from promptknn.index.active import index_location
+from promptknn.lake import Lake
+from promptknn.settings import DeduplicationSettings
+from promptknn.stage import Context, Counts, Stage
+from promptknn.table import Table
+from promptknn.tables import KEPT_PROMPTS, NEAR_DUPLICATES, PROMPT_EMBEDDINGS
+from promptknn.waves import Wave, plan_waves
+
+_SCRATCH = "near-duplicates"
+_SAMPLED_PROMPTS = 50_000
+
+
+def decided(lake: Lake, table: Table, models: Models, settings: DeduplicationSettings) -> DataFrame:
+    """Read prompt_ids of kept_prompts or near_duplicates, as these models and settings decided.
+
+    No row where `similarity` is None: near duplicates stay in.
+    """
+    frame = lake.read(table).where(F.col("sentence_model") == models.sentence_identity)
+    return frame.where(F.col("threshold") == F.lit(settings.similarity)).select("prompt_id")
+
+
+class FindNearDuplicates(Stage):
+    """prompt_embeddings -> kept_prompts + near_duplicates, block by block in order of prompt_id.
+
+    A block is compared with every prompt kept before it, in parallel; what is left of it is then
+    decided by `greedy`. Prompts that an earlier run decided come before all others and stay as
+    they are. Driver and tasks hold one block of vectors each, whatever the number of prompts.
+    """
+
+    name = "find_near_duplicates"
+    inputs = (PROMPT_EMBEDDINGS,)
+    outputs = (KEPT_PROMPTS, NEAR_DUPLICATES)
+
+    def run(self, context: Context) -> Counts:
+        settings, lake = context.settings.deduplication, context.lake
+        if settings.similarity is None:
+            return Counts(message="`deduplication.similarity` is null, every prompt stays")
+        models = Models.of(context.settings)
+        embeddings = of_models(lake.read(PROMPT_EMBEDDINGS), models)
+        kept = decided(lake, KEPT_PROMPTS, models, settings)
+        dropped = decided(lake, NEAR_DUPLICATES, models, settings)
+        pending = embeddings.join(kept.union(dropped), "prompt_id", "left_anti")
+        plan = pending.agg(F.count("*").alias("rows"), F.max("sentence_dim").alias("dim")).first()
+        if plan is None or plan.rows == 0:
+            return Counts(message=f"nothing new, {dropped.count():,} near duplicates")
+        earlier = embeddings.join(kept, "prompt_id", "left_semi")
+        scratch = index_location(context.settings) / _SCRATCH
+        # Left there by a run that was killed.
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            return _Run(
+                context=context,
+                models=models,
+                threshold=settings.similarity,
+                pending=pending,
+                earlier=earlier,
+                todo=plan.rows,
+                dim=plan.dim,
+                kept_earlier=kept.count(),
+            ).run()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run: `pending` embeddings are decided, `earlier` ones were kept by runs before."""
+
+    context: Context
+    models: Models
+    threshold: float
+    pending: DataFrame
+    earlier: DataFrame
+    todo: int
+    dim: int
+    kept_earlier: int
+
+    def run(self) -> Counts:
+        search = self._choose(self.kept_earlier + self.todo)
+        folder = index_location(self.context.settings) / _SCRATCH
+        kept_vectors = KeptVectors(self.context.spark, folder, search)
+        if self.kept_earlier:
+            kept_vectors.add_frame(self.earlier)
+        waves = list(plan_waves(self.todo, self.context.settings.deduplication.prompts_per_block))
+        done = dropped = 0
+        for number, wave in enumerate(waves, 1):
+            self.context.progress(done, self.todo)
+            prompt_ids, vectors = _in_order(self.pending.where(wave.condition("prompt_id")))
+            if len(prompt_ids) == 0:
+                continue
+            similarities, keepers = kept_vectors.closest(vectors, self.threshold)
+            found = greedy(vectors, self.threshold, similarities, search.empty_index)
+            here = found.keeper != NONE
+            keepers[here] = prompt_ids[found.keeper[here]]
+            out = ~found.kept
+            dropped += self._write_dropped(
+                wave, prompt_ids[out], keepers[out], found.similarity[out]
+            )
+            self._write_kept(wave, prompt_ids[found.kept])
+            if number < len(waves):
+                kept_vectors.add(prompt_ids[found.kept], vectors[found.kept])
+            done += len(prompt_ids)
+        share = f"{dropped:,} of {self.todo:,} prompts are near duplicates"
+        message = f"{share} (cosine above {self.threshold}; {search})"
+        return Counts(self.todo, self.todo - dropped, dropped, message)
+
+    def _choose(self, rows: int) -> Search:
+        settings = self.context.settings.deduplication
+        if rows <= settings.exact_below:
+            return exact_search(self.dim)
+        # The smallest ids are a random sample: ids are hashes.
+        smallest = next(plan_waves(rows, _SAMPLED_PROMPTS)).condition("prompt_id")
+        sample = _in_order(self.pending.union(self.earlier).where(smallest))[1]
+        return pruned_search(rows, sample, self.threshold, settings.target_recall)
+
+    def _write_dropped(
+        self, wave: Wave, prompt_ids: Texts, keepers: Texts, similarities: Similarities
+    ) -> int:
+        # Written before the kept ones: a run that is killed in between finds the same prompts
+        # kept, for what is dropped drops nothing.
+        rows = {
+            "prompt_id": pa.array(prompt_ids, pa.string()),
+            "kept_prompt_id": pa.array(keepers, pa.string()),
+            "similarity": pa.array(similarities, pa.float64()),
+        }
+        return self._insert(NEAR_DUPLICATES, wave, rows) if len(prompt_ids) else 0
+
+    def _write_kept(self, wave: Wave, prompt_ids: Texts) -> None:
+        if len(prompt_ids):
+            self._insert(KEPT_PROMPTS, wave, {"prompt_id": pa.array(prompt_ids, pa.string())})
+
+    def _insert(self, table: Table, wave: Wave, rows: dict[str, pa.Array]) -> int:
+        frame = (
+            self.context.spark.createDataFrame(pa.table(rows))
+            .withColumn("sentence_model", F.lit(self.models.sentence_identity))
+            .withColumn("threshold", F.lit(self.threshold))
+            .withColumn("decided_at", F.current_timestamp())
+        )
+        return self.context.lake.insert(table, frame, wave.condition("t.prompt_id"))
+
+
+def _in_order(frame: DataFrame) -> tuple[Texts, Vectors]:
+    """Read a block of prompt_id and sentence_embedding, sorted by prompt_id."""
+    block = frame.select("prompt_id", "sentence_embedding").toArrow().sort_by("prompt_id")
+    ids: Texts = block.column("prompt_id").to_numpy()
+    return ids, from_arrow(block.column("sentence_embedding"))

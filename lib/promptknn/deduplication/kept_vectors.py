@@ -1,0 +1,144 @@
+"""Vectors of kept prompts, as FAISS files that Spark's tasks map and search side by side.
+
+They lie in a scratch folder beside the index, which every host sees as it sees the shards.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import from_arrow
+from promptknn.deduplication.near import Positions, Similarities, pairs_above
+from promptknn.deduplication.pruning import Search, able_to_reconstruct
+from promptknn.encoders.device import task_cores
+from promptknn.encoders.encoder import Vectors
+
+Texts = npt.NDArray[np.object_]
+
+_INDEX, _IDS, _BLOCK, _LISTS = "vectors.faiss", "prompt_ids.npy", "block.npy", "lists.npz"
+# What one task searches: small enough for many tasks, large enough to be worth starting one.
+_ROWS_A_PART = 25_000
+_FOUND = "row int, similarity double, prompt_id string"
+
+
+class KeptVectors:
+    """Kept prompts' vectors in a folder, in parts of at most 25,000."""
+
+    def __init__(self, spark: SparkSession, folder: Path, search: Search) -> None:
+        """Open an empty collection.
+
+        Args:
+            spark: the session whose tasks search.
+            folder: made when the first part is written.
+            search: makes the index of a part.
+        """
+        self._spark, self._folder, self._search = spark, folder, search
+        self._parts: list[str] = []
+
+    def add(self, prompt_ids: Texts, vectors: Vectors) -> None:
+        """Add vectors: float32, (n, d), unit rows, and their prompt_ids."""
+        for start in range(0, len(vectors), _ROWS_A_PART):
+            part = slice(start, start + _ROWS_A_PART)
+            self._parts.append(_write(self._folder, self._search, prompt_ids[part], vectors[part]))
+
+    def add_frame(self, frame: DataFrame) -> None:
+        """Add a frame of prompt_id and sentence_embedding; the tasks that read it write it."""
+        folder, search = self._folder, self._search
+
+        def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            held: list[pa.RecordBatch] = []
+            for batch in batches:
+                held.append(batch)
+                if sum(each.num_rows for each in held) >= _ROWS_A_PART:
+                    yield _write_batches(folder, search, held)
+                    held = []
+            if sum(each.num_rows for each in held):
+                yield _write_batches(folder, search, held)
+
+        written = frame.select("prompt_id", "sentence_embedding").mapInArrow(write, "part string")
+        self._parts.extend(written.toArrow().column("part").to_pylist())
+
+    def closest(self, vectors: Vectors, threshold: float) -> tuple[Similarities, Texts]:
+        """Find the most similar kept prompt of each vector, where one is above the threshold.
+
+        Args:
+            vectors: float32, (n, d), unit rows.
+            threshold: cosine.
+
+        Returns:
+            float64 (n,), -inf where there is none; prompt_ids (n,), None where there is none.
+        """
+        similarities = np.full(len(vectors), -np.inf)
+        prompt_ids: Texts = np.full(len(vectors), None, dtype=np.object_)
+        if not self._parts:
+            return similarities, prompt_ids
+        np.save(self._folder / _BLOCK, vectors)
+        index = self._search.empty_index()
+        if isinstance(index, faiss.IndexIVF):
+            near, lists = index.quantizer.search(vectors, index.nprobe)
+            np.savez(self._folder / _LISTS, near=near, lists=lists)
+        parts = self._spark.createDataFrame(pa.table({"part": self._parts}))
+        best = F.min(F.struct((-F.col("similarity")).alias("distance"), "prompt_id"))
+        found = (
+            parts.repartition(len(self._parts))
+            .mapInArrow(_search_parts(self._folder, self._search.lists > 0, threshold), _FOUND)
+            .groupBy("row")
+            .agg(best.alias("best"))
+            .select("row", -F.col("best.distance"), "best.prompt_id")
+            .toArrow()
+        )
+        rows = found.column(0).to_numpy()
+        similarities[rows] = found.column(1).to_numpy()
+        prompt_ids[rows] = found.column(2).to_numpy()
+        return similarities, prompt_ids
+
+
+def _write(folder: Path, search: Search, prompt_ids: Texts, vectors: Vectors) -> str:
+    name = uuid4().hex
+    (folder / name).mkdir(parents=True)
+    index = search.empty_index()
+    index.add(vectors)
+    faiss.write_index(index, str(folder / name / _INDEX))
+    np.save(folder / name / _IDS, prompt_ids.astype("U"))
+    return name
+
+
+def _write_batches(folder: Path, search: Search, held: list[pa.RecordBatch]) -> pa.RecordBatch:
+    table = pa.Table.from_batches(held)
+    prompt_ids = table.column("prompt_id").to_numpy()
+    name = _write(folder, search, prompt_ids, from_arrow(table.column("sentence_embedding")))
+    return pa.RecordBatch.from_pydict({"part": [name]})
+
+
+def _search_parts(
+    folder: Path, pruned: bool, threshold: float
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that searches parts for the block that lies in the folder."""
+
+    def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        faiss.omp_set_num_threads(task_cores())
+        queries = np.load(folder / _BLOCK, mmap_mode="r")
+        lists: tuple[Positions, Vectors] | None = None
+        if pruned:
+            with np.load(folder / _LISTS) as known:
+                lists = known["lists"], known["near"]
+        for batch in batches:
+            for part in batch.column("part").to_pylist():
+                file = str(folder / part / _INDEX)
+                index = able_to_reconstruct(faiss.read_index(file, faiss.IO_FLAG_MMAP_IFC))
+                best = pairs_above(index, queries, threshold, lists).best()
+                prompt_ids = np.load(folder / part / _IDS)
+                yield pa.RecordBatch.from_pydict({
+                    "row": pa.array(best.rows, pa.int32()),
+                    "similarity": pa.array(best.similarities),
+                    "prompt_id": pa.array(prompt_ids[best.keys].tolist(), pa.string()),
+                })  # fmt: skip
+
+    return search
