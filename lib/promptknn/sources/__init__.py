@@ -5,12 +5,34 @@ from typing import Annotated
 from pydantic import Field
 
 from promptknn.sources.coco import CocoSource
+from promptknn.sources.coyo import CoyoSource
 from promptknn.sources.delta import DeltaSource
 from promptknn.sources.demo import DemoSource
+from promptknn.sources.diffusiondb import DiffusionDbSource
 from promptknn.sources.file import FileSource
+from promptknn.sources.laion import LaionSource
+from promptknn.sources.redcaps import RedCapsSource
 
 PromptSource = Annotated[
-    CocoSource | DeltaSource | DemoSource | FileSource, Field(discriminator="kind")
+    CocoSource
+    | CoyoSource
+    | DeltaSource
+    | DemoSource
+    | DiffusionDbSource
+    | FileSource
+    | LaionSource
+    | RedCapsSource,
+    Field(discriminator="kind"),
 ]
 
-__all__ = ["CocoSource", "DeltaSource", "DemoSource", "FileSource", "PromptSource"]
+__all__ = [
+    "CocoSource",
+    "CoyoSource",
+    "DeltaSource",
+    "DemoSource",
+    "DiffusionDbSource",
+    "FileSource",
+    "LaionSource",
+    "PromptSource",
+    "RedCapsSource",
+]

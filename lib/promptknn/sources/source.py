@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType, FloatType
 
 from promptknn.errors import MissingInputError
 from promptknn.section import Section
@@ -16,7 +17,8 @@ class Source(Section, ABC):
 
     `read` gives a DataFrame of `source_row_id` (string, the same on every run; the ingest stage
     numbers the rows that share one), `text` (string or null), `image_uri` (string or null) and
-    `metadata` (map<string, string>): nothing is filtered or mended here, cleaning does that.
+    `metadata` (map<string, string>): nothing is mended here, cleaning does that, and no row is left
+    out but by a filter that the source's settings ask for.
     """
 
     name: str | None = Field(default=None, min_length=1)
@@ -41,12 +43,18 @@ def column(frame: DataFrame, name: str, place: str, key: str) -> str:
     Raises:
         MissingInputError: naming the columns that there are.
     """
-    for candidate in frame.columns:
-        if candidate.lower() == name.lower():
-            return quoted(candidate)
+    found = find_column(frame, (name,))
+    if found is not None:
+        return quoted(found)
     raise MissingInputError(
         f"{place} has no column '{name}': set `{key}` to one of {', '.join(frame.columns)}."
     )
+
+
+def find_column(frame: DataFrame, names: Sequence[str]) -> str | None:
+    """Find the first of some columns that is there, whatever the case, as the frame spells it."""
+    spelled = {name.lower(): name for name in frame.columns}
+    return next((spelled[name.lower()] for name in names if name.lower() in spelled), None)
 
 
 def quoted(name: str) -> str:
@@ -55,13 +63,20 @@ def quoted(name: str) -> str:
 
 
 def metadata(frame: DataFrame, leave_out: Sequence[str] = ()) -> Column:
-    """Gather every other column into map<string, string>; nulls are left out."""
+    """Gather every other column into map<string, string>; nulls and NaN are left out."""
     left_out = {name.lower().strip("`") for name in leave_out}
     names = [name for name in frame.columns if name.lower() not in left_out]
     if not names:
         return F.expr("CAST(map() AS map<string, string>)")
-    pairs = [part for name in names for part in (F.lit(name), F.col(quoted(name)).cast("string"))]
+    pairs = [part for name in names for part in (F.lit(name), _as_text(frame, name))]
     return F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull())
+
+
+def _as_text(frame: DataFrame, name: str) -> Column:
+    value = F.col(quoted(name))
+    if isinstance(frame.schema[name].dataType, FloatType | DoubleType):
+        value = F.nullif(value, F.lit(float("nan")))
+    return value.cast("string")
 
 
 def content_hash(*columns: Column) -> Column:
