@@ -124,6 +124,54 @@ NEAR_DUPLICATES = Table(
     },
 )
 
+_PICTURE = (
+    Column("prompt_id", "STRING", "The prompt"),
+    Column("seed", "BIGINT", "Seed of the picture's noise, made from prompt_id and number"),
+    Column("generator", "STRING", "Hash of the diffusion model's weights and its settings"),
+    Column("number", "INT", "Which picture of the prompt, from 0"),
+)
+
+PROMPT_IMAGES = Table(
+    "prompt_images",
+    "Pictures made from prompts; the files lie beside the tables.",
+    ("prompt_id", "seed", "generator"),
+    (
+        *_PICTURE,
+        Column("image_uri", "STRING", "Where the picture lies, a PNG"),
+        Column("image_bytes", "BIGINT", "Size of the file"),
+        Column("width", "INT", "Width in pixels"),
+        Column("height", "INT", "Height in pixels"),
+        Column(
+            "safety",
+            "STRING",
+            "What the model's safety checker said: safe, flagged (the picture is black), or "
+            "not_checked",
+        ),
+        Column("model", "STRING", "The diffusion model"),
+        Column("scheduler", "STRING", "How noise is taken away; `model`: as the model says"),
+        Column("steps", "INT", "Steps of the scheduler"),
+        Column("guidance", "DOUBLE", "Classifier-free guidance scale"),
+        Column("generated_at", "TIMESTAMP", "When it was made"),
+    ),
+    {
+        "safety_is_known": "safety IN ('safe', 'flagged', 'not_checked')",
+        "picture_has_a_size": "width > 0 AND height > 0 AND image_bytes > 0",
+    },
+)
+
+REJECTED_PROMPT_IMAGES = Table(
+    "rejected_prompt_images",
+    "Pictures that could not be made, each for one reason.",
+    ("prompt_id", "seed", "generator"),
+    (
+        *_PICTURE,
+        Column("reason", "STRING", "Why there is no picture"),
+        Column("detail", "STRING", "What was found"),
+        Column("rejected_at", "TIMESTAMP", "When it was refused"),
+    ),
+    {"reason_is_not_empty": "length(reason) > 0"},
+)
+
 INDEX_VERSIONS = Table(
     "index_versions",
     "Versions of the index; one is active.",
@@ -275,6 +323,44 @@ CALIBRATIONS = Table(
     ),
 )
 
+TRAINING_RUNS = Table(
+    "training_runs",
+    "Fine-tuned CLIP models; the latest lies in the output folder.",
+    ("training_run",),
+    (
+        Column("training_run", "STRING", "Hash of the models, the settings and the pairs"),
+        Column("base_model", "STRING", "CLIP model the training started from"),
+        Column("sentence_model", "STRING", "Sentence Transformer of the regression's targets"),
+        Column("model", "STRING", "The trained model, as clip_model of other tables names it"),
+        Column("objective", "STRING", "contrastive, sentence or both"),
+        Column("train_pairs", "BIGINT", "Images with prompts that were trained on"),
+        Column("validation_pairs", "BIGINT", "Images with prompts of the validation loss"),
+        Column("steps", "BIGINT", "Optimizer steps"),
+        Column("refused", "MAP<STRING, BIGINT>", "Pairs left out for their image, by reason"),
+        Column("settings", "STRING", "Training settings, JSON"),
+        Column("trained_at", "TIMESTAMP", "When the training ended"),
+    ),
+    {"there_are_pairs": "train_pairs > 0"},
+)
+
+TRAINING_LOSSES = Table(
+    "training_losses",
+    "Loss curves: one row a step of training, and one an epoch of validation.",
+    ("training_run", "split", "step"),
+    (
+        Column("training_run", "STRING", "The training"),
+        Column("split", "STRING", "train or validation"),
+        Column("step", "BIGINT", "Optimizer steps done, from 1"),
+        Column("epoch", "INT", "Pass over the training pairs, from 1"),
+        Column("loss", "DOUBLE", "What is minimised"),
+        Column("contrastive_loss", "DOUBLE", "CLIP's loss, where it is a part", nullable=True),
+        Column("sentence_loss", "DOUBLE", "1 - cosine, where it is a part", nullable=True),
+        Column("learning_rate", "DOUBLE", "Of the step; null for validation", nullable=True),
+        Column("pairs", "BIGINT", "Pairs the loss is of"),
+    ),
+    {"split_is_known": "split IN ('train', 'validation')"},
+)
+
 JOB_RUNS = Table(
     "job_runs",
     "What each run of a stage did, failed ones too.",
@@ -298,5 +384,7 @@ JOB_RUNS = Table(
 
 ALL_TABLES = (
     RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS, PROMPT_TERMS, PROMPT_EMBEDDINGS, KEPT_PROMPTS,
-    NEAR_DUPLICATES, INDEX_VERSIONS, INDEX_SHARDS, IMAGE_EMBEDDINGS, REJECTED_IMAGES, PREDICTIONS, EVALUATIONS, CALIBRATIONS, JOB_RUNS,
+    NEAR_DUPLICATES, PROMPT_IMAGES, REJECTED_PROMPT_IMAGES, INDEX_VERSIONS, INDEX_SHARDS,
+    IMAGE_EMBEDDINGS, REJECTED_IMAGES, PREDICTIONS, EVALUATIONS, CALIBRATIONS, TRAINING_RUNS,
+    TRAINING_LOSSES, JOB_RUNS,
 )  # fmt: skip
