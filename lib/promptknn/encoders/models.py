@@ -58,11 +58,11 @@ class Models:
 
     def clip_encoder(self) -> ClipEncoder:
         """Give the CLIP model, loaded once a process."""
-        return _clip_encoder(self.clip, self.sentence)
+        return _clip_encoder(self)
 
     def sentence_encoder(self) -> SentenceEncoder:
         """Give the sentence model, loaded once a process."""
-        return sentence_encoder(self.sentence)
+        return sentence_encoder(self.sentence, self.sentence_identity)
 
 
 def _clip_identity(settings: Settings) -> str:
@@ -74,9 +74,9 @@ def _clip_identity(settings: Settings) -> str:
 
 
 @lru_cache(maxsize=2)
-def _clip_encoder(clip: ClipSettings, sentence: SentenceSettings) -> ClipEncoder:
-    if clip.model == NAME:
-        return PackageDefaultEncoder(clip, sentence)
+def _clip_encoder(models: Models) -> ClipEncoder:
+    if models.clip.model == NAME:
+        return PackageDefaultEncoder(models.clip, models.sentence, models.sentence_identity)
     from promptknn.encoders.open_clip import OpenClipEncoder
 
-    return OpenClipEncoder(clip)
+    return OpenClipEncoder(models.clip)

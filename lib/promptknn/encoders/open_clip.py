@@ -63,7 +63,8 @@ def load_open_clip(
         ModelLoadError: no such model, no network, or an unreadable checkpoint.
     """
     try:
-        model, _, transform = open_clip.create_model_and_transforms(
+        # Without weights create_model_and_transforms only warns, and starts from random ones.
+        model, transform = open_clip.create_model_from_pretrained(
             settings.model, pretrained=settings.pretrained, device=device, weights_only=True
         )
         return model, transform, open_clip.get_tokenizer(settings.model)

@@ -21,14 +21,16 @@ NAME = "package-default"
 class PackageDefaultEncoder:
     """Class profiles for images, sentence embeddings for texts."""
 
-    def __init__(self, clip: ClipSettings, sentence: SentenceSettings) -> None:
+    def __init__(
+        self, clip: ClipSettings, sentence: SentenceSettings, sentence_identity: str
+    ) -> None:
         """Choose the towers; each is loaded when it is first asked."""
-        self._clip, self._sentence = clip, sentence
+        self._clip, self._sentence, self._identity = clip, sentence, sentence_identity
         self._images: ClassProfileEncoder | None = None
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts with the sentence model: float32, (n, d), unit rows."""
-        return sentence_encoder(self._sentence).encode_texts(texts)
+        return sentence_encoder(self._sentence, self._identity).encode_texts(texts)
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         """Give class profiles of RGB images: float32, (n, 1000)."""

