@@ -21,6 +21,10 @@ class ModelLoadError(PromptKnnError):
     """A model cannot be loaded: no such name, no network, or an unreadable checkpoint."""
 
 
+class GenerationError(PromptKnnError):
+    """Pictures cannot be made, or not be written, whatever the prompt."""
+
+
 class ModelMismatchError(PromptKnnError):
     """Vectors of one model meet an index, or a query map, of another."""
 

@@ -103,15 +103,16 @@ class Lake:
         condition = f"{within} AND {on}" if within else on
         return self._merge(table, rows, condition, "WHEN NOT MATCHED THEN INSERT *")
 
-    def replace(self, table: Table, rows: DataFrame) -> int:
-        """Insert the rows, over those that have the same key.
+    def replace(self, table: Table, rows: DataFrame, within: str | None = None) -> int:
+        """Insert the rows, over those that have the same key; `within` as `insert` takes it.
 
         Returns:
             How many rows were written.
         """
         on = " AND ".join(f"t.`{key}` = s.`{key}`" for key in table.key)
+        condition = f"{within} AND {on}" if within else on
         clauses = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
-        return self._merge(table, rows, on, clauses)
+        return self._merge(table, rows, condition, clauses)
 
     def append(self, table: Table, rows: DataFrame) -> None:
         """Append rows whose keys hold this run's id, and so are new."""
