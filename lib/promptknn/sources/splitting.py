@@ -71,8 +71,7 @@ def split_rows(rows: DataFrame, settings: SplitSettings) -> DataFrame:
     Returns:
         The same columns.
     """
-    # Beneath a plain explode Spark may filter by the UDF's answer too, which runs it twice.
-    pieces = rows.select("*", F.posexplode_outer(_pieces(settings)(F.col("text"))))
+    pieces = rows.select("*", F.posexplode(_pieces(settings)(F.col("text"))))
     own = F.map_filter("metadata", lambda key, _: key != "piece")
     number = F.create_map(F.lit("piece"), F.col("pos").cast("string"))
     row_id = F.concat_ws("-", "source_row_id", content_hash(F.col("col")))
