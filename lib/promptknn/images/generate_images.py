@@ -47,7 +47,7 @@ def generate_batches(
     """
 
     def generate(batches: _Batches) -> _Batches:
-        pipeline = picture_generator(settings)
+        pipeline = picture_generator(settings, generator)
         for batch in batches:
             for start in range(0, batch.num_rows, settings.batch_size):
                 some = batch.slice(start, settings.batch_size)

@@ -87,8 +87,8 @@ class PictureGenerator:
 
 
 @lru_cache(maxsize=1)
-def picture_generator(settings: GenerationSettings) -> PictureGenerator:
-    """Give the generator, loaded once a process."""
+def picture_generator(settings: GenerationSettings, identity: str) -> PictureGenerator:  # noqa: ARG001
+    """Give the generator, loaded once a process and anew when the model has changed."""
     return PictureGenerator(settings)
 
 
