@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from promptknn.cleaning.language import identified
 from promptknn.cleaning.normalisation import normalised
+from promptknn.cleaning.prompt_terms import judged_by_vocabulary
 from promptknn.cleaning.rules import verdict
 from promptknn.deduplication.exact import first_of_each, prompt_id_of
 from promptknn.materialised import materialised
@@ -55,14 +56,15 @@ class CleanPrompts(Stage):
             .join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
             .join(lake.read(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
         )
-        with materialised(judged(pending, context.settings.cleaning)) as rows:
-            todo = rows.count()
+        with materialised(judged(pending, context.settings.cleaning)) as by_rules:
+            todo = by_rules.count()
             if todo == 0:
                 return Counts(message=f"nothing new, {lake.read(PROMPTS).count():,} prompts")
-            kept = lake.insert(PROMPTS, _accepted(rows))
-            # What prompts holds now decides, not what this run meant to write: another writer
-            # may have kept another row of the same text.
-            refused = lake.insert(REJECTED_PROMPTS, _refused(rows, lake.read(PROMPTS)))
+            with judged_by_vocabulary(context, by_rules) as rows:
+                kept = lake.insert(PROMPTS, _accepted(rows))
+                # What prompts holds now decides, not what this run meant to write: another writer
+                # may have kept another row of the same text.
+                refused = lake.insert(REJECTED_PROMPTS, _refused(rows, lake.read(PROMPTS)))
         message = f"{kept:,} prompts kept, {refused:,} rejected"
         return Counts(rows_in=todo, rows_out=kept, rows_rejected=refused, message=message)
 

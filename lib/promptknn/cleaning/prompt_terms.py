@@ -1,0 +1,168 @@
+"""Prompt terms in Spark: judged once each, counted once a prompt, taken out of prompts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
+
+from promptknn.cleaning.normalisation import normalised
+from promptknn.cleaning.rules import verdict
+from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_words
+from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, DIGIT, RUN, without_terms
+from promptknn.deduplication.exact import prompt_id_of
+from promptknn.encoders.sentence import sentence_identity
+from promptknn.materialised import materialised
+from promptknn.settings import VocabularySettings
+from promptknn.stage import Context
+from promptknn.table import sql_text
+from promptknn.tables import PROMPT_TERMS, PROMPTS, REJECTED_PROMPTS
+
+NO_KNOWN_TERMS, UNKNOWN_TERM = "no_known_terms", "unknown_term"
+
+_KEY = ["source", "source_row_id"]
+
+
+@contextmanager
+def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFrame]:
+    """Give rows that `judged` gave with the vocabulary rule applied, and count terms afterwards.
+
+    Args:
+        context: has the settings; prompt_terms is created where the rule is on.
+        rows: as `judged` gives them.
+
+    Yields:
+        The same columns: `drop_term` changes text and prompt_id, both modes may add a verdict.
+    """
+    settings = context.settings.cleaning.vocabulary
+    if settings.mode == "off":
+        yield rows
+        return
+    context.lake.create([PROMPT_TERMS])
+    terms = _Terms(context, settings, sentence_identity(context.settings.sentence))
+    terms.judge(rows.where("verdict IS NULL"))
+    with materialised(terms.applied(rows)) as applied:
+        yield applied
+    # Last: a run that is killed before leaves its prompts to be counted by the next one.
+    terms.count()
+
+
+def terms_in(text: Column) -> Column:
+    """Give the terms of a normalised string column, as `terms_of` does: array<string>."""
+    lower = F.lower(F.translate(text, CURLY_APOSTROPHE, "'"))
+    runs = F.regexp_extract_all(lower, F.lit(RUN), F.lit(0))
+    return F.array_distinct(F.filter(runs, lambda run: ~run.rlike(DIGIT)))
+
+
+class _Terms:
+    def __init__(self, context: Context, settings: VocabularySettings, identity: str) -> None:
+        self._context, self._settings, self._identity = context, settings, identity
+
+    def _known(self) -> DataFrame:
+        terms = self._context.lake.read(PROMPT_TERMS)
+        return terms.where(F.col("sentence_model") == self._identity)
+
+    def judge(self, rows: DataFrame) -> None:
+        """Compare the terms that prompt_terms does not know with the vocabulary, each once."""
+        lake, sentence = self._context.lake, self._context.settings.sentence
+        kept = F.col("similarity") >= self._settings.minimum_similarity
+        if not self._known().where(F.col("kept") != kept).isEmpty():
+            lake.sql(
+                f"UPDATE {{0}} SET kept = similarity >= {self._settings.minimum_similarity} "
+                f"WHERE sentence_model = {sql_text(self._identity)}",
+                PROMPT_TERMS,
+            )
+        found = rows.select(F.explode(terms_in(F.col("text"))).alias("term")).distinct()
+        with materialised(found.join(self._known().select("term"), "term", "left_anti")) as new:
+            number = new.count()
+            if number == 0:
+                return
+            words = embedded_words(self._context.spark, sentence, self._identity)
+            counted = self._counted_through()
+            lake.insert(
+                PROMPT_TERMS,
+                new.repartition(-(-number // self._settings.terms_per_task))
+                .mapInArrow(compare_terms(sentence, self._identity, words), NEAREST)
+                .withColumn("sentence_model", F.lit(self._identity))
+                .withColumn("count", F.lit(0).cast("bigint"))
+                .withColumn("kept", kept)
+                .withColumn("judged_at", F.current_timestamp())
+                .withColumn("counted_through", F.coalesce(counted, F.current_timestamp())),
+            )
+
+    def applied(self, rows: DataFrame) -> DataFrame:
+        """Take unknown terms out of the prompts that no rule has refused, or refuse these."""
+        unknown = self._known().where("NOT kept").select("term")
+        held = (
+            rows.where("verdict IS NULL")
+            .select(*_KEY, F.posexplode(terms_in(F.col("text"))).alias("position", "term"))
+            .join(unknown, "term", "left_semi")
+            .groupBy(*_KEY)
+            .agg(F.sort_array(F.collect_list(F.struct("position", "term"))).alias("held"))
+            .select(*_KEY, F.col("held.term").alias("unknown"))
+        )
+        with_unknown = rows.join(held, _KEY, "left")
+        if self._settings.mode == "drop_prompt":
+            refused = _verdict(UNKNOWN_TERM, F.element_at("unknown", 1))
+            return with_unknown.withColumn(
+                "verdict", F.when(F.col("unknown").isNotNull(), refused).otherwise(F.col("verdict"))
+            ).drop("unknown")
+        refused = _verdict(NO_KNOWN_TERMS, F.array_join("unknown", " "))
+        asked_again = F.expr(verdict(self._context.settings.cleaning))
+        left_bare = F.col("unknown").isNotNull() & asked_again.isNotNull()
+        return (
+            with_unknown.withColumn("text", _without(F.col("text"), F.col("unknown")))
+            .withColumn("verdict", F.when(left_bare, refused).otherwise(F.col("verdict")))
+            .withColumn("prompt_id", prompt_id_of(F.col("text")))
+            .drop("unknown")
+        )
+
+    def count(self) -> None:
+        """Count terms in the prompts cleaned since the last count.
+
+        The count and how far it reaches change in one commit, so that no prompt is counted twice.
+        """
+        counted = self._counted_through()
+        refused_here = F.col("reason").isin(NO_KNOWN_TERMS, UNKNOWN_TERM)
+        kept = self._context.lake.read(PROMPTS).where(F.col("cleaned_at") > counted)
+        refused = self._context.lake.read(REJECTED_PROMPTS).where(refused_here)
+        refused = refused.where(F.col("rejected_at") > counted)
+        texts = kept.select(F.col("original_text").alias("text"), F.col("cleaned_at").alias("at"))
+        texts = texts.union(refused.select("text", F.col("rejected_at").alias("at")))
+        through = texts.agg(F.unix_micros(F.max("at")).alias("micros")).collect()[0].micros
+        if through is None:
+            return
+        counts = (
+            texts.select(F.explode(terms_in(normalised(F.col("text")))).alias("term"))
+            .groupBy("term")
+            .agg(F.count("*").alias("more"))
+        )
+        more = (
+            self._known()
+            .join(counts, "term")
+            .withColumn("count", F.col("count") + F.col("more"))
+            .withColumn("counted_through", F.timestamp_micros(F.lit(through)))
+        )
+        self._context.lake.replace(PROMPT_TERMS, more.drop("more", "run_id"))
+
+    def _counted_through(self) -> Column:
+        """Until when prompts are in the counts; null where there are no terms yet."""
+        latest = self._known().agg(F.unix_micros(F.max("counted_through")).alias("micros"))
+        return F.timestamp_micros(F.lit(latest.collect()[0].micros).cast("bigint"))
+
+
+def _verdict(reason: str, detail: Column) -> Column:
+    return F.struct(F.lit(reason).alias("reason"), detail.alias("detail"))
+
+
+def _without(text: Column, terms: Column) -> Column:
+    udf = pandas_udf(_without_batches, "string")  # type: ignore[call-overload]
+    return cast(Column, udf(text, terms))
+
+
+def _without_batches(texts: pd.Series, terms: pd.Series) -> pd.Series:
+    pairs = zip(texts, terms, strict=True)
+    return pd.Series([text if held is None else without_terms(text, held) for text, held in pairs])
