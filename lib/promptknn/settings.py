@@ -97,7 +97,7 @@ class IndexSettings(Section):
     training_rows: int = Field(default=200_000, ge=1)
     target_recall: float = Field(default=0.99, gt=0, le=1)
     recall_queries: int = Field(default=256, ge=1)
-    query_map: Literal["auto", "identity", "ridge", "conse"] = "auto"
+    query_map: Literal["auto", "identity", "centred", "ridge", "conse"] = "auto"
     distribution: Literal["auto", "broadcast", "files"] = "auto"
     broadcast_below_bytes: int = Field(default=2_000_000_000, ge=0)
     cache: Location | None = None

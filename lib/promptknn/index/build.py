@@ -118,7 +118,7 @@ class _Build:
     def run(self) -> Counts:
         lake = self.context.lake
         self._forget()
-        query_map = fit_query_map(self.pool, self.models, self.context.settings.index)
+        query_map = fit_query_map(self.pool, self.models, self.settings, self._images())
         map_files = self._save_map(query_map)
         choice = choose(self.rows, self.settings)
         template = train(choice, self._sample(query_map, choice.lists))
@@ -219,12 +219,14 @@ class _Build:
                 break
         return nprobe, measured, k, judged_by
 
+    def _images(self) -> DataFrame:
+        images = self.context.lake.read(IMAGE_EMBEDDINGS)
+        return images.where(F.col("clip_model") == self.models.clip_identity)
+
     def _queries(self, query_map: QueryMap) -> tuple[Vectors, str]:
         """Take image embeddings where there are any: text queries overstate recall."""
         wanted = self.settings.recall_queries
-        images = self.context.lake.read(IMAGE_EMBEDDINGS)
-        images = images.where(F.col("clip_model") == self.models.clip_identity)
-        found = images.orderBy("image_id").limit(wanted).select("embedding").toArrow()
+        found = self._images().orderBy("image_id").limit(wanted).select("embedding").toArrow()
         if found.num_rows:
             vectors = query_map.queries(from_arrow(found.column("embedding")))
             return vectors, f"{found.num_rows} images"

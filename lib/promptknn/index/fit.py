@@ -2,21 +2,24 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from functools import reduce
+from functools import lru_cache, reduce
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.encoders.package_default import class_texts
+from promptknn.errors import MissingInputError, SettingsError
 from promptknn.index.query_map import (
     FEWEST_ROWS_FOR_RIDGE,
     Kind,
     QueryMap,
     centred_class_vectors,
+    centred_map,
     conse_map,
     identity_map,
     profile_sums,
@@ -32,22 +35,29 @@ _TEXT_PENALTY = 0.01
 _MOST_PARTS = 32
 
 
-def fit_query_map(pool: DataFrame, models: Models, settings: IndexSettings) -> QueryMap:
+def fit_query_map(
+    pool: DataFrame, models: Models, settings: IndexSettings, images: DataFrame | None = None
+) -> QueryMap:
     """Fit the query map that the settings and the CLIP model ask for.
 
     Args:
         pool: a column clip_embedding.
         models: the pool's models.
         settings: `query_map` may force a kind.
+        images: a column embedding, of the same CLIP model, which the kind `centred` needs.
+
+    Raises:
+        SettingsError: the kind does not go with the CLIP model.
+        MissingInputError: `centred` is asked for, and no image is embedded yet.
     """
-    kind = settings.query_map
-    if kind == "auto" and not models.text_tower_is_sentence_model:
-        kind = "identity"
+    kind = _kind(models, settings)
     parts = pool.select("clip_embedding").coalesce(_MOST_PARTS)
     rows, mean = _mean(parts)
     if kind == "identity":
         return identity_map(len(mean))
-    classes = centred_class_vectors(models.sentence_encoder().encode_texts(class_texts()))
+    if kind == "centred":
+        return centred_map(_image_mean(images), mean)
+    classes = _class_vectors(models)
     chosen: Kind = "ridge" if kind == "auto" else kind
     if kind == "auto" and rows < FEWEST_ROWS_FOR_RIDGE:
         chosen = "conse"
@@ -58,6 +68,35 @@ def fit_query_map(pool: DataFrame, models: Models, settings: IndexSettings) -> Q
         return profile_sums(from_arrow(batch.column("clip_embedding")), mean, classes)
 
     return ridge_map(_ridge_sums(parts, sums), mean)
+
+
+@lru_cache(maxsize=1)
+def _class_vectors(models: Models) -> Vectors:
+    # Five seconds of encoding that every build in a session would repeat.
+    return centred_class_vectors(models.sentence_encoder().encode_texts(class_texts()))
+
+
+def _kind(models: Models, settings: IndexSettings) -> Kind | Literal["auto"]:
+    shared = not models.text_tower_is_sentence_model
+    if settings.query_map == "auto":
+        return "identity" if shared else "auto"
+    if shared != (settings.query_map in ("identity", "centred")):
+        fitting = "identity or centred" if shared else "ridge or conse"
+        raise SettingsError(
+            f"index.query_map {settings.query_map} does not go with clip.model "
+            f"{models.clip.model}: set it to auto, {fitting}."
+        )
+    return settings.query_map
+
+
+def _image_mean(images: DataFrame | None) -> Vectors:
+    vectors = images.select(F.col("embedding").alias("clip_embedding")) if images else None
+    if vectors is None or vectors.limit(1).count() == 0:
+        raise MissingInputError(
+            "index.query_map centred needs image embeddings, and there are none of this CLIP "
+            "model: run jobs/predict_prompts.py once with another query map, or set it to auto."
+        )
+    return _mean(vectors.coalesce(_MOST_PARTS))[1]
 
 
 def _mean(pool: DataFrame) -> tuple[int, Vectors]:

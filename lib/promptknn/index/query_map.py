@@ -4,6 +4,7 @@ Every map has two sides: `queries` takes image embeddings, `keys` takes CLIP tex
 prompts; nearest neighbours are those with the largest inner product of the two.
 
 - identity: for CLIP models, whose towers share a space.
+- centred: the same, each side less its mean: CLIP's images and texts lie in two cones apart.
 - ridge: for `package-default`. The class profile of a picture goes through a ridge regression from
   profile to embedding, which is fitted on the pool: each prompt's own profile follows from its
   similarities to the class descriptions, so that no picture is needed to learn.
@@ -22,7 +23,7 @@ from promptknn.encoders.encoder import Vectors, unit
 from promptknn.errors import ModelMismatchError
 from promptknn.index.ridge import RidgeSums
 
-Kind = Literal["identity", "ridge", "conse"]
+Kind = Literal["identity", "centred", "ridge", "conse"]
 
 FILE = "query_map.npz"
 # The temperature that makes a prompt's profile about as peaked as a picture's.
@@ -37,7 +38,7 @@ class QueryMap:
     """A fitted map.
 
     Attributes:
-        kind: which of the three.
+        kind: which of the four.
         image_mean: float32, (d_image,), subtracted from image embeddings.
         weights: float32, (d_image, d_text), or (0, 0) for the identity.
         pool_mean: float32, (d_text,), subtracted from prompt embeddings.
@@ -59,8 +60,8 @@ class QueryMap:
                 f"Image embeddings have dimension {images.shape[1]}, the index was built for "
                 f"{len(self.image_mean)}: embed the images with the index's CLIP model."
             )
-        if self.kind == "identity":
-            return unit(images)
+        if self.kind in ("identity", "centred"):
+            return unit(images - self.image_mean)
         profiles: Vectors = images - self.image_mean
         if self.kind == "conse":
             profiles = images * images
@@ -93,6 +94,16 @@ def identity_map(dim: int) -> QueryMap:
     """Make the map for towers that share a space of this dimension."""
     zeros = np.zeros(dim, dtype=np.float32)
     return QueryMap("identity", zeros, np.zeros((0, 0), dtype=np.float32), zeros)
+
+
+def centred_map(image_mean: Vectors, pool_mean: Vectors) -> QueryMap:
+    """Make the map for towers that share a space, each side centred.
+
+    Args:
+        image_mean: float32, (d,), mean of image embeddings.
+        pool_mean: float32, (d,), mean of the pool's embeddings.
+    """
+    return QueryMap("centred", image_mean, np.zeros((0, 0), dtype=np.float32), pool_mean)
 
 
 def conse_map(class_vectors: Vectors, pool_mean: Vectors) -> QueryMap:
