@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterator
 from functools import lru_cache, reduce
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
