@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from promptknn.cleaning.clean import CleanPrompts
+from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
 from promptknn.encoders.embed_prompts import EmbedPrompts
 from promptknn.images.embed_images import EmbedImages
 from promptknn.index.build import BuildIndex
@@ -67,7 +68,14 @@ def run(spark: SparkSession) -> Run:
 def built(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The small run, done once: read it, and change nothing."""
     settings = small_settings(tmp_path_factory.mktemp("built"))
-    run(settings, IngestPrompts(), CleanPrompts(), EmbedPrompts(), BuildIndex())
+    run(
+        settings,
+        IngestPrompts(),
+        CleanPrompts(),
+        EmbedPrompts(),
+        FindNearDuplicates(),
+        BuildIndex(),
+    )
     run(settings, EmbedImages(), PredictPrompts())
     return settings
 

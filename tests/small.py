@@ -17,6 +17,7 @@ def small_tree(folder: Path) -> dict[str, object]:
         "clip": {"views": 1},
         "images": {"paths": [f"package:skimage/data/{name}" for name in PHOTOGRAPHS]},
         "index": {"cache": str(folder / "cache")},
+        "prediction": {"k": 100},
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow, to_arrow
@@ -83,6 +84,12 @@ def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, neighbours)
 
 
+def search(images: DataFrame, handle: IndexHandle, settings: PredictionSettings) -> DataFrame:
+    """Predict for image_id, image_uri and embedding, map-only: rows stay where they are."""
+    columns = images.select("image_id", "image_uri", "embedding")
+    return columns.mapInArrow(predict_batches(handle, settings), _SCHEMA)
+
+
 def prediction_hash(settings: Settings, models: Models) -> str:
     """Name the settings and models that decide a prediction."""
     names = (models.clip_identity, models.sentence_identity)
@@ -129,8 +136,7 @@ class PredictPrompts(Stage):
             return Counts(message=message, details=summary(context, hash_))
         context.progress(0, todo)
         predicted = (
-            pending.select("image_id", "image_uri", "embedding")
-            .mapInArrow(predict_batches(index.handle, settings), _SCHEMA)
+            search(pending, index.handle, settings)
             .withColumn("settings_hash", F.lit(hash_))
             .withColumn("confidence", F.expr(_confidence(context, hash_)))
             .withColumn("index_version", F.lit(index.version))
