@@ -35,10 +35,10 @@ def check_hub(
     Raises:
         ModelLoadError: it is not in the cache, and the hub does not answer or does not give it.
     """
-    for file in files:
-        if isinstance(try_to_load_from_cache(repository, file, revision=revision), str):
-            return
     try:
+        for file in files:
+            if isinstance(try_to_load_from_cache(repository, file, revision=revision), str):
+                return
         get_hf_file_metadata(hf_hub_url(repository, files[0], revision=revision), timeout=_SECONDS)
     except EntryNotFoundError:
         # The hub gives the repository, which keeps its weights in files of other names.
