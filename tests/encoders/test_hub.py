@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from promptknn.cleaning.clean import CleanPrompts
+from promptknn.encoders.embed_prompts import EmbedPrompts
 from promptknn.encoders.hub import check_hub, check_open_clip, check_sentence
 from promptknn.encoders.models import Models
 from promptknn.errors import ModelLoadError
+from promptknn.evaluation.evaluate import Evaluate, EvaluatePaperTable
+from promptknn.images.embed_images import EmbedImages
 from promptknn.settings import ClipSettings, SentenceSettings, Settings
+from promptknn.stage import Stage
 
 VIT_H = ClipSettings(model="ViT-H-14", pretrained="laion2b_s32b_b79k")
 VIT_H_REPOSITORY = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
@@ -167,3 +172,20 @@ def test_both_models_are_checked(no_hub: Path) -> None:
         Models.check(settings)
     with pytest.raises(ModelLoadError, match="CLIP model 'ViT-H-14'"):
         Models.check(Settings(clip=VIT_H))
+
+
+@pytest.mark.parametrize(
+    "stage", [CleanPrompts(), EmbedPrompts(), EmbedImages(), Evaluate(), EvaluatePaperTable()]
+)
+def test_stages_look_for_the_sentence_model_before_they_start(no_hub: Path, stage: Stage) -> None:
+    missing = {
+        "sentence": {"model": "maker/model"},
+        "cleaning": {"vocabulary": {"mode": "drop_term"}},
+    }
+    with pytest.raises(ModelLoadError, match="sentence model 'maker/model'"):
+        stage.check(Settings.model_validate(missing))
+    stage.check(Settings())
+
+
+def test_cleaning_without_the_vocabulary_needs_no_model(no_hub: Path) -> None:
+    CleanPrompts().check(Settings(sentence=SentenceSettings(model="maker/model")))

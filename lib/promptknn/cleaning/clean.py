@@ -8,8 +8,9 @@ from promptknn.cleaning.normalisation import normalised
 from promptknn.cleaning.prompt_terms import judged_by_vocabulary
 from promptknn.cleaning.rules import verdict
 from promptknn.deduplication.exact import first_of_each, prompt_id_of
+from promptknn.encoders.hub import check_sentence
 from promptknn.materialised import materialised
-from promptknn.settings import CleaningSettings
+from promptknn.settings import CleaningSettings, Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
 
@@ -47,6 +48,10 @@ class CleanPrompts(Stage):
     name = "clean_prompts"
     inputs = (RAW_PROMPTS,)
     outputs = (PROMPTS, REJECTED_PROMPTS)
+
+    def check(self, settings: Settings) -> None:
+        if settings.cleaning.vocabulary.mode != "off":
+            check_sentence(settings.sentence)
 
     def run(self, context: Context) -> Counts:
         lake = context.lake

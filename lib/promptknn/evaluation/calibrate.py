@@ -7,19 +7,18 @@ from pyspark.sql import functions as F
 from rich.console import Group
 
 from promptknn.evaluation.calibration import fit, held_out
-from promptknn.evaluation.evaluate import Evaluate
+from promptknn.evaluation.evaluate import Evaluation
 from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.variants import CONFIGURED
 from promptknn.prediction.predict import prediction_hash
-from promptknn.stage import Context, Counts, Stage
+from promptknn.stage import Context, Counts
 from promptknn.tables import CALIBRATIONS, PREDICTIONS
 
 
-class CalibrateConfidence(Stage):
+class CalibrateConfidence(Evaluation):
     """image_embeddings + index + truths -> calibrations; predictions get their confidence."""
 
     name = "calibrate_confidence"
-    inputs = Evaluate.inputs
     outputs = (CALIBRATIONS, PREDICTIONS)
 
     def __init__(self, folder: Path) -> None:

@@ -6,21 +6,32 @@ from pathlib import Path
 from pyspark.sql import functions as F
 from rich.console import Group
 
+from promptknn.encoders.hub import check_sentence
 from promptknn.evaluation.cosine import Estimate, bootstrap
 from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.selection import nested_cross_validation, paired_difference
 from promptknn.evaluation.show import estimates_table, options_table, paper_table
 from promptknn.evaluation.variants import PAPER, describe, grid, options, table_2, with_configured
+from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
+from promptknn.table import Table
 from promptknn.tables import EVALUATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PROMPT_EMBEDDINGS
 
 
-class Evaluate(Stage):
+class Evaluation(Stage):
+    """What every kind of evaluation reads and needs: the sentence model embeds the truths."""
+
+    inputs = (IMAGE_EMBEDDINGS, INDEX_VERSIONS, PROMPT_EMBEDDINGS)
+    outputs: tuple[Table, ...] = (EVALUATIONS,)
+
+    def check(self, settings: Settings) -> None:
+        check_sentence(settings.sentence)
+
+
+class Evaluate(Evaluation):
     """image_embeddings + index + truths -> evaluations: table 2 and the configured setting."""
 
     name = "evaluate"
-    inputs = (IMAGE_EMBEDDINGS, INDEX_VERSIONS, PROMPT_EMBEDDINGS)
-    outputs = (EVALUATIONS,)
 
     def run(self, context: Context) -> Counts:
         settings = context.settings
@@ -31,12 +42,10 @@ class Evaluate(Stage):
         )
 
 
-class EvaluatePaperTable(Stage):
+class EvaluatePaperTable(Evaluation):
     """The paper's table 2 beside its own figures, for both readings of E_pred1."""
 
     name = "evaluate_paper_table"
-    inputs = Evaluate.inputs
-    outputs = (EVALUATIONS,)
 
     def run(self, context: Context) -> Counts:
         rows = table_2(context.settings.evaluation)
@@ -48,12 +57,10 @@ class EvaluatePaperTable(Stage):
         return counts(scores, Group(paper_table(list(rows), found)))
 
 
-class EvaluateGrid(Stage):
+class EvaluateGrid(Evaluation):
     """A grid over k and w1 from one search, with a heat map and curves as PNG."""
 
     name = "evaluate_grid"
-    inputs = Evaluate.inputs
-    outputs = (EVALUATIONS,)
 
     def __init__(self, folder: Path) -> None:
         """Name the folder for the pictures."""
@@ -70,12 +77,10 @@ class EvaluateGrid(Stage):
         return counts(scores, Group(estimates_table(best), where))
 
 
-class EvaluateOptions(Stage):
+class EvaluateOptions(Evaluation):
     """Options beyond the paper, chosen among by nested cross-validation."""
 
     name = "evaluate_options"
-    inputs = Evaluate.inputs
-    outputs = (EVALUATIONS,)
 
     def run(self, context: Context) -> Counts:
         sampling = context.settings.evaluation
