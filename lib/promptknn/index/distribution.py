@@ -49,13 +49,18 @@ class SharedFolder:
         """
         name = "-".join(self.files[file][:16] for file in sorted(self.files))
         place = cache / name
-        if place.is_dir():
+        if self._is_whole(place):
             return place
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{name}.lock"):
-            if not place.is_dir():
+            if not self._is_whole(place):
+                shutil.rmtree(place, ignore_errors=True)
                 self._fill(place)
         return place
+
+    def _is_whole(self, place: Path) -> bool:
+        # Cleaners of temporary folders take files one by one.
+        return all((place / name).is_file() for name in self.files)
 
     def _fill(self, place: Path) -> None:
         folder = place.with_name(f".{place.name}-{uuid4().hex}")

@@ -17,7 +17,7 @@ class GrowingArray:
 
     def append(self, rows: Vectors) -> None:
         """Append float32 rows, (n, d), as float16."""
-        if self._rows == 0:
+        if self._file.tell() == 0:
             self._dim = rows.shape[1]
             self._write_header()
         self._file.write(np.ascontiguousarray(rows, dtype=np.float16).tobytes())

@@ -15,11 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from promptknn.encoders.encoder import Vectors
-from promptknn.errors import CorruptShardError
+from promptknn.errors import CorruptShardError, reason
 
 VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
 MAPPED = "mapped.npy"
 PROMPTS_SCHEMA = pa.schema([("prompt_id", pa.string()), ("text", pa.string())])
+_FEW_TIES, _MOST_TIES = 16, 1000
 Ordinals = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.object_]
 
@@ -45,9 +46,10 @@ class Shard:
             self._mapped = self._sentence
             if (folder / MAPPED).exists():
                 self._mapped = np.load(folder / MAPPED, mmap_mode="r", allow_pickle=False)
-        except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:
+        # What a cut or altered file raises depends on where it was cut.
+        except Exception as error:
             raise CorruptShardError(
-                f"The shard {folder} cannot be read ({str(error).splitlines()[0]}): run "
+                f"The shard {folder} cannot be read ({reason(error)}): run "
                 f"jobs/build_index.py, which writes it anew."
             ) from error
         self._ids, self._texts = table.column("prompt_id"), table.column("text")
@@ -85,14 +87,24 @@ class Shard:
             left_out: ordinals of prompts that must not be found.
 
         Returns:
-            Similarities, float32 (n, k'), best first, and ordinals, int64 (n, k'). An ordinal
-            of -1 (similarity -inf) fills up where the searched lists hold fewer.
+            Similarities, float32 (n, k'), best first, and ordinals, int64 (n, k'). Ties are in the
+            order of prompt_id. An ordinal of -1 (similarity -inf) fills up where the searched
+            lists hold fewer.
         """
         k = min(k, self.rows)
         parameters = self._parameters(left_out)
-        similarities, ordinals = self._index.search(queries, k, params=parameters)
-        similarities[ordinals < 0] = -np.inf
-        return similarities, ordinals
+        # FAISS keeps any of the prompts that tie for the last place: ask for more, to choose.
+        most = min(k + _MOST_TIES, self.rows)
+        fetched = min(k + _FEW_TIES, most)
+        while True:
+            similarities, ordinals = self._index.search(queries, fetched, params=parameters)
+            similarities[ordinals < 0] = -np.inf
+            last, beyond = similarities[:, k - 1], similarities[:, -1]
+            if fetched == most or not np.any((last == beyond) & np.isfinite(last)):
+                break
+            fetched = most
+        order = np.lexsort((ordinals, -similarities))[:, :k]
+        return np.take_along_axis(similarities, order, 1), np.take_along_axis(ordinals, order, 1)
 
     def _parameters(self, left_out: Ordinals | None) -> faiss.SearchParameters | None:
         options: dict[str, object] = {}
