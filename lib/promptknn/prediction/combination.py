@@ -57,7 +57,10 @@ class Combination:
             float32, (n, d).
         """
         weights = self.weights(similarities[:, : self.k])
-        averaged = mapped if self.space == "clip_mapped" and mapped is not None else neighbours
+        averaged = neighbours
+        if self.space == "clip_mapped":
+            assert mapped is not None, "the space clip_mapped averages mapped embeddings"
+            averaged = mapped
         first, second = e_pred1(averaged[:, : self.k], weights), e_pred2(neighbours)
         if self.normalise_parts:
             first = first / np.linalg.norm(first, axis=1, keepdims=True)
