@@ -5,11 +5,19 @@ import pytest
 from pydantic import BaseModel
 
 from promptknn.errors import MissingInputError
-from promptknn.locations import CommandLineText, Location, absolute, is_path, package_path
+from promptknn.locations import (
+    CommandLineText,
+    Location,
+    PathLocation,
+    absolute,
+    is_path,
+    package_path,
+)
 
 
 class _Holder(BaseModel):
     place: Location
+    file: PathLocation = "./file"
 
 
 def _resolved(value: str, base: Path) -> str:
@@ -74,3 +82,36 @@ def test_a_missing_package_is_named_with_the_cure() -> None:
 def test_a_value_that_is_no_text_is_left_to_the_type_check() -> None:
     with pytest.raises(ValueError, match="valid string"):
         _Holder.model_validate({"place": 3})
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("a.csv", "/project/conf/a.csv"),
+        ("*.png", "/project/conf/*.png"),
+        ("../a.csv", "/project/a.csv"),
+        ("/data/a.csv", "/data/a.csv"),
+        ("s3://bucket/a.csv", "s3://bucket/a.csv"),
+        ("file:///data/a.csv", "/data/a.csv"),
+    ],
+)
+def test_where_no_name_can_be_meant_a_bare_name_is_a_path(value: str, path: str) -> None:
+    found = _Holder.model_validate(
+        {"place": "a.csv", "file": value}, context={"base": "/project/conf"}
+    )
+    assert (found.place, found.file) == ("a.csv", path)
+
+
+def test_a_bare_name_of_the_command_line_starts_at_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = _Holder.model_validate(
+        {"place": "x", "file": CommandLineText("a.csv")}, context={"base": "/project/conf"}
+    )
+    assert found.file == os.path.normpath(tmp_path / "a.csv")
+
+
+def test_a_bare_package_lies_where_it_is_installed() -> None:
+    found = _Holder.model_validate({"place": "x", "file": "package:skimage"})
+    assert found.file == package_path("package:skimage")

@@ -6,6 +6,7 @@ import pytest
 from promptknn.errors import SettingsError
 from promptknn.settings import Settings
 from promptknn.settings_file import load_settings
+from promptknn.sources import FileSource
 
 Load = Callable[..., Settings]
 
@@ -67,6 +68,24 @@ def test_paths_start_at_the_file_and_those_of_overrides_at_the_working_directory
     settings = load("lake: ./lake\nimages: {paths: [../p]}", "images.paths=[./a, ./b]")
     assert settings.lake == str(tmp_path / "lake")
     assert settings.images.paths == (str(here / "a"), str(here / "b"))
+
+
+def test_a_bare_file_name_lies_beside_the_settings_file(load: Load, tmp_path: Path) -> None:
+    settings = load(
+        "sources: [{kind: file, path: a.csv}]\nimages: {paths: [photographs]}\n"
+        "evaluation: {truths: {kind: csv, path: b.csv}}"
+    )
+    source, truths = settings.sources[0], settings.evaluation.truths
+    assert isinstance(source, FileSource)
+    assert truths is not None
+    assert source.path == str(tmp_path / "a.csv")
+    assert settings.images.paths == (str(tmp_path / "photographs"),)
+    assert truths.path == str(tmp_path / "b.csv")
+
+
+def test_a_bare_lake_is_a_schema_and_the_default_one_a_folder(load: Load, tmp_path: Path) -> None:
+    assert load("lake: main.prompts").lake == "main.prompts"
+    assert load("").lake == str(tmp_path / "lake")
 
 
 def test_an_empty_file_and_no_file_give_the_defaults(load: Load) -> None:

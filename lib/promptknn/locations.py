@@ -58,5 +58,15 @@ def _resolve(value: object, info: ValidationInfo) -> object:
     return absolute(str(value), Path.cwd() if in_shell else Path(context["base"]))
 
 
+def _as_path(value: object) -> object:
+    if isinstance(value, str) and value and not is_path(value) and not _SCHEME.match(value):
+        return type(value)(f"./{value}")
+    return value
+
+
 Location = Annotated[str, BeforeValidator(_resolve)]
 """A path (absolute, or relative to the settings file), a URI, `package:NAME/path`, or a name."""
+
+PathLocation = Annotated[Location, BeforeValidator(_as_path)]
+"""A path, a URI or `package:NAME/path`, where no name in a catalog can be meant: a bare `a.csv` is
+a file beside the settings file."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from promptknn.evaluation.splits import Splits
-from promptknn.locations import Location
+from promptknn.locations import Location, PathLocation
 from promptknn.prediction.combination import Combination, Space, Weighting
 from promptknn.section import Section
 from promptknn.sources import DemoSource, PromptSource
@@ -89,7 +89,7 @@ class DeduplicationSettings(Section):
 class IndexSettings(Section):
     """How shards are built, judged and distributed."""
 
-    location: Location | None = None
+    location: PathLocation | None = None
     rows_per_shard: int = Field(default=1_000_000, ge=1)
     shards: int | None = Field(default=None, ge=1)
     kind: Literal["auto", "flat", "ivf_sq8"] = "auto"
@@ -100,13 +100,13 @@ class IndexSettings(Section):
     query_map: Literal["auto", "identity", "centred", "ridge", "conse"] = "auto"
     distribution: Literal["auto", "broadcast", "files"] = "auto"
     broadcast_below_bytes: int = Field(default=2_000_000_000, ge=0)
-    cache: Location | None = None
+    cache: PathLocation | None = None
 
 
 class ImageSettings(Section):
     """The images to predict prompts for: files, folders, globs, or a table with a URI column."""
 
-    paths: tuple[Location, ...] = ()
+    paths: tuple[PathLocation, ...] = ()
     table: Location | None = None
     uri_column: str = "image_uri"
     extensions: tuple[str, ...] = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
@@ -130,7 +130,7 @@ class GenerationSettings(Section):
     images_per_prompt: int = Field(default=1, ge=1)
     prompts: int | None = Field(default=None, ge=1)
     retry_rejected: bool = False
-    location: Location | None = None
+    location: PathLocation | None = None
     batch_size: int = Field(default=4, ge=1)
     images_per_wave: int = Field(default=1_000, ge=1, le=100_000)
     images_per_task: int = Field(default=32, ge=1)
@@ -181,14 +181,14 @@ class CocoTruths(Section):
     """True prompts from a COCO captions JSON: every caption of an image counts."""
 
     kind: Literal["coco"]
-    path: Location
+    path: PathLocation
 
 
 class CsvTruths(Section):
     """True prompts from a CSV of image and prompt, the image with or without its extension."""
 
     kind: Literal["csv"]
-    path: Location
+    path: PathLocation
     image_column: str = "image"
     prompt_column: str = "prompt"
 
@@ -212,7 +212,7 @@ class EvaluationSettings(Section):
 class Settings(Section):
     """The whole tree. `lake` is a folder, or `catalog.schema`."""
 
-    lake: Location = "lake"
+    lake: Location = "./lake"
     sources: tuple[PromptSource, ...] = Field(default=(DemoSource(),), min_length=1)
     cleaning: CleaningSettings = CleaningSettings()
     clip: ClipSettings = ClipSettings()

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.errors import MissingInputError
-from promptknn.locations import Location
+from promptknn.locations import PathLocation
 from promptknn.sources.reading import load
 from promptknn.sources.source import Source
 
@@ -21,8 +21,8 @@ class CocoSource(Source):
     """Captions of COCO (captions_train2017.json and its like); `images` is the pictures' folder."""
 
     kind: Literal["coco"]
-    path: Location
-    images: Location | None = None
+    path: PathLocation
+    images: PathLocation | None = None
 
     @property
     def label(self) -> str:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import FractionalType
 
 from promptknn.errors import MissingInputError
-from promptknn.locations import Location
+from promptknn.locations import PathLocation
 from promptknn.sources.filters import Filter
 from promptknn.sources.source import Source, content_hash, find_column, metadata, quoted
 
@@ -20,7 +20,7 @@ class DataSet(Source):
     `keep_missing` decides. Filtered rows are a choice, and no rejects.
     """
 
-    path: Location
+    path: PathLocation
     keep_missing: bool = False
 
     @property

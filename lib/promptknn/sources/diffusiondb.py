@@ -6,7 +6,7 @@ from pydantic import Field
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.locations import Location
+from promptknn.locations import PathLocation
 from promptknn.sources.data_set import DataSet, data_set_rows, optional, required, whole_number
 from promptknn.sources.filters import Filter, at_least, at_most, filtered
 from promptknn.sources.reading import load
@@ -24,7 +24,7 @@ class DiffusionDbSource(DataSet):
     """
 
     kind: Literal["diffusiondb"]
-    images: Location | None = None
+    images: PathLocation | None = None
     maximum_image_nsfw: float | None = Field(default=None, ge=0, le=2)
     maximum_prompt_nsfw: float | None = Field(default=None, ge=0, le=1)
     minimum_width: int | None = Field(default=None, ge=1)

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.errors import MissingInputError
-from promptknn.locations import Location
+from promptknn.locations import PathLocation
 from promptknn.sources.reading import load
 from promptknn.sources.source import Source, prompt_rows
 from promptknn.sources.splitting import SplitSettings, split_rows
@@ -28,7 +28,7 @@ class FileSource(Source):
     """
 
     kind: Literal["file"]
-    path: Location
+    path: PathLocation
     format: Format | None = None
     text_column: str = "text"
     id_column: str | None = None

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from promptknn.locations import Location
+from promptknn.locations import Location, PathLocation
 from promptknn.section import Section
 
 ObjectiveName = Literal["contrastive", "sentence", "both"]
@@ -23,7 +23,7 @@ class TrainingSettings(Section):
     table: Location | None = None
     image_column: str = "image_uri"
     text_column: str = "text"
-    output: Location | None = None
+    output: PathLocation | None = None
 
     objective: ObjectiveName = "contrastive"
     sentence_weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
