@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets promptknn up, shows it, tests it, and builds its wheel. See `./build.sh help`.
+# Sets promptknn up, shows it, tests it, measures it, and builds its wheel. See `./build.sh help`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -114,6 +114,19 @@ run_tests() {
   "$venv/bin/pytest" "$@"
 }
 
+bench() {
+  local names=("$@") name file
+  setup
+  if [ $# = 0 ]; then
+    for file in tests/benchmarks/[a-z]*.py; do names+=("$(basename "$file" .py)"); done
+  fi
+  for name in "${names[@]}"; do
+    [ -f "tests/benchmarks/$name.py" ] || fail "There is no benchmark '$name': see tests/benchmarks."
+    say "Benchmark $name"
+    "$python" -m "tests.benchmarks.$name"
+  done
+}
+
 wheel() {
   setup
   find_uv
@@ -125,12 +138,14 @@ case "${1:-help}" in
   setup) setup ;;
   demo) demo ;;
   test) shift; run_tests "$@" ;;
+  bench) shift; bench "$@" ;;
   wheel) wheel ;;
   *)
     cat <<'HELP'
 ./build.sh setup   make .venv, find Java 17+, place Delta's jars (the others do this first)
 ./build.sh demo    build the index of the demo's prompts and predict prompts for photographs
 ./build.sh test    lint, types, unit and end-to-end tests; arguments go to pytest
+./build.sh bench   measure: every file of tests/benchmarks, or the ones named
 ./build.sh wheel   build the wheel for a cluster into dist/
 
 UV_TORCH_BACKEND=cpu takes the small torch without CUDA; PROMPTKNN_DRIVER_MEMORY (4g) is the

@@ -51,10 +51,15 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
         assert torch.allclose(found[name], gradient, rtol=1e-4, atol=1e-6), name
 
 
+@pytest.mark.parametrize("micro_batch_size", [3, PAIRS])
 @pytest.mark.parametrize("objective", ["contrastive", "sentence", "both"])
-def test_accumulated_gradient_is_the_full_batchs(tmp_path: Path, objective: str) -> None:
+def test_accumulated_gradient_is_the_full_batchs(
+    tmp_path: Path, objective: str, micro_batch_size: int
+) -> None:
     model = tiny_clip(tmp_path, seed=0)
-    settings = TrainingSettings(objective=objective, micro_batch_size=3)  # type: ignore[arg-type]
+    settings = TrainingSettings.model_validate(
+        {"objective": objective, "micro_batch_size": micro_batch_size}
+    )
     accumulated = objective_of(model, settings)
 
     losses, pairs = backward(accumulated, some_batch(), settings, ALONE, seed=0)
@@ -83,14 +88,16 @@ def test_mean_of_small_batches_gradients_is_another_one(tmp_path: Path) -> None:
 
 def test_both_passes_see_the_same_dropout(tmp_path: Path) -> None:
     model = tiny_clip(tmp_path, seed=0)
-    settings = TrainingSettings(objective="sentence", micro_batch_size=PAIRS)
+    settings = TrainingSettings(objective="sentence", micro_batch_size=5)
     batch = some_batch()
     plain, accumulated = objective_of(model, settings), objective_of(model, settings)
     for objective in (plain, accumulated):
         objective.model.visual.patch_dropout = torch.nn.Dropout(0.5)
-    torch.manual_seed(7)
-    features = plain.features(batch.pixels, batch.tokens)
-    plain.losses(features, batch.targets)["loss"].backward()
+    features = []
+    for number, part in enumerate(batch.parts(5)):
+        torch.manual_seed(7 + number)
+        features.append(plain.features(part.pixels, part.tokens)[0])
+    plain.losses((torch.cat(features),), batch.targets)["loss"].backward()
 
     backward(accumulated, batch, settings, ALONE, seed=7)
 

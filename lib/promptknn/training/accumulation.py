@@ -36,11 +36,14 @@ def backward(
         has a pair.
     """
     parts = batch.parts(settings.micro_batch_size)
-    with torch.no_grad():
-        cached = [
+    # A batch that is one part keeps its graph, and is not encoded twice.
+    in_one = len(parts) == 1
+    with torch.set_grad_enabled(in_one):
+        encoded = [
             _features(objective, part, settings, processes, seed + number)
             for number, part in enumerate(parts)
         ]
+    cached = [tuple(rows.detach() for rows in part) for part in encoded]
     wholes, own = _whole(objective, cached, processes)
     targets, _ = processes.gather_rows(batch.targets.to(processes.device))
     if not len(targets):
@@ -53,7 +56,9 @@ def backward(
         for parameter in objective.of_loss_alone():
             parameter.grad = None
     for number, part in enumerate(parts):
-        again = _features(objective, part, settings, processes, seed + number)
+        again = (
+            encoded[0] if in_one else _features(objective, part, settings, processes, seed + number)
+        )
         rows = slice(own, own + len(part))
         torch.autograd.backward(
             again, [leaf.grad[rows] for leaf in leaves if leaf.grad is not None]
