@@ -25,7 +25,7 @@ from rich.table import Table
 from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.open_clip import OpenClipEncoder
-from promptknn.encoders.sentence import sentence_encoder
+from promptknn.encoders.sentence import sentence_encoder, sentence_identity
 from promptknn.evaluation.cosine import Doubles, Estimate, bootstrap, mean_cosines
 from promptknn.evaluation.selection import paired_difference
 from promptknn.index.query_map import identity_map
@@ -115,7 +115,8 @@ def score(model: str, pool: list[str], held_out: Pictures, folder: Path) -> Doub
 
 def sentence_embeddings(texts: list[str]) -> Vectors:
     """Encode texts with all-MiniLM-L6-v2."""
-    return sentence_encoder(SentenceSettings()).encode_texts(texts)
+    settings = SentenceSettings()
+    return sentence_encoder(settings, sentence_identity(settings)).encode_texts(texts)
 
 
 def measure(seed: int, folder: Path) -> tuple[Doubles, Doubles]:

@@ -1,0 +1,137 @@
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from promptknn.settings import Settings
+from promptknn.tables import ALL_TABLES, JOB_RUNS, PREDICTIONS
+from tests.checkpoints import tiny_clip
+from tests.small import PHOTOGRAPHS, PROMPTS, small_tree
+from tests.submission import submit, submit_well, write_config
+from tests.vectors import assert_same_predictions
+
+
+@dataclass(frozen=True)
+class Site:
+    """A user's folder: the settings lie there, the jobs are started from another one."""
+
+    home: Path
+    elsewhere: Path
+    config: Path
+    said: str
+
+    def rows(self, table: str) -> int:
+        return DeltaTable(str(self.home / "lake" / table)).to_pyarrow_table().num_rows
+
+    def tables(self) -> dict[str, int]:
+        names = {table.name for table in ALL_TABLES} - {JOB_RUNS.name}
+        there = [name for name in sorted(names) if (self.home / "lake" / name).is_dir()]
+        return {name: self.rows(name) for name in there}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("elsewhere")
+    tree = {**small_tree(home), "lake": "./lake"}
+    config = write_config(home / "small.yaml", tree)
+    said = submit_well("build_index", config, elsewhere)
+    # One core here, two in the tests' own session: the predictions are compared below.
+    said += submit_well("predict_prompts", config, elsewhere, "--set", "spark.master=local[1]")
+    return Site(home, elsewhere, config, said)
+
+
+def test_predictions_are_read_without_spark(site: Site) -> None:
+    found = DeltaTable(str(site.home / "lake" / "predictions")).to_pyarrow_table()
+    names = {Path(uri).name for uri in found.column("image_uri").to_pylist()}
+    assert names == set(PHOTOGRAPHS)
+    assert found.num_rows == len(PHOTOGRAPHS)
+    assert all(found.column("predicted_prompt").to_pylist())
+
+
+def test_raw_prompts_are_prompts_and_rejected_prompts(site: Site) -> None:
+    assert site.rows("raw_prompts") == PROMPTS
+    assert site.rows("prompts") + site.rows("rejected_prompts") == PROMPTS
+
+
+def test_jobs_say_what_they_did_and_what_they_found(site: Site) -> None:
+    for sentence in (
+        f"ingest_prompts: {PROMPTS} new rows from demo",
+        "prompts kept",
+        "prompts embedded",
+        "recall@100 1.000",
+        "3 images predicted with index",
+        "chelsea.png",
+    ):
+        assert sentence in site.said
+
+
+def test_lake_lies_beside_the_settings_and_nothing_elsewhere(site: Site) -> None:
+    assert (site.home / "lake" / "predictions").is_dir()
+    assert list(site.elsewhere.iterdir()) == []
+
+
+def test_one_core_and_two_predict_the_same(
+    spark: SparkSession, built: Settings, site: Site
+) -> None:
+    found = spark.read.format("delta").load(str(site.home / "lake" / PREDICTIONS.name))
+    expected = spark.read.format("delta").load(f"{built.lake}/{PREDICTIONS.name}")
+    assert_same_predictions(found, expected)
+
+
+def test_second_run_adds_rows_to_job_runs_only(site: Site) -> None:
+    before, runs = site.tables(), site.rows("job_runs")
+    said = submit_well("build_index", site.config, site.elsewhere)
+    said += submit_well("predict_prompts", site.config, site.elsewhere)
+    assert "nothing new in demo" in said
+    assert site.tables() == before
+    history = DeltaTable(str(site.home / "lake" / "job_runs")).to_pyarrow_table()
+    assert history.num_rows > runs
+    assert set(history.column("status").to_pylist()) == {"succeeded", "unchanged"}
+    assert json.loads(history.column("settings")[0].as_py())["sources"][0]["prompts"] == PROMPTS
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("prediction.kk=10", "Setting 'prediction.kk'"),
+        ("prediction.k=ten", "Setting 'prediction.k'"),
+    ],
+)
+def test_wrong_setting_is_one_sentence_and_exit_code_2(
+    site: Site, option: str, sentence: str
+) -> None:
+    done = submit("predict_prompts", site.config, site.elsewhere, "--set", option)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("promptknn:")]
+    assert sentence in line
+    assert "Traceback" not in done.stderr
+
+
+def test_failure_in_the_lake_is_one_sentence_and_exit_code_2(site: Site) -> None:
+    option = ("--set", "prediction.k=9999")
+    done = submit("predict_prompts", site.config, site.elsewhere, *option)
+    assert done.returncode == 2
+    assert "promptknn: prediction.k is 9999, but the index holds" in done.stderr
+    assert "Traceback" not in done.stderr
+    history = DeltaTable(str(site.home / "lake" / "job_runs")).to_pyarrow_table().to_pylist()
+    (failed,) = [row for row in history if row["status"] == "failed"]
+    assert failed["stage"] == "predict_prompts"
+    assert failed["error"].startswith("SettingsError: prediction.k is 9999")
+
+
+def test_open_clip_checkpoint_goes_through_the_same_jobs(site: Site, tmp_path: Path) -> None:
+    model = tiny_clip(tmp_path / "tiny", seed=1)
+    options = ("--set", f"clip.model={model}", "--set", "prediction.k=7")
+    submit_well("build_index", site.config, tmp_path, *options)
+    submit_well("predict_prompts", site.config, tmp_path, *options)
+    found = DeltaTable(str(site.home / "lake" / "predictions")).to_pyarrow_table().to_pylist()
+    ours = [row for row in found if row["clip_model"].startswith("local-dir:tiny@")]
+    assert {Path(row["image_uri"]).name for row in ours} == set(PHOTOGRAPHS)
+    assert {row["k"] for row in ours} == {7}
+    assert {len(row["neighbours"]) for row in ours} == {7}
+    versions = DeltaTable(str(site.home / "lake" / "index_versions")).to_pyarrow_table()
+    active = [row for row in versions.to_pylist() if row["active"]]
+    assert [row["query_map"] for row in active] == ["identity"]

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from promptknn.encoders.models import Models
+from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
+from promptknn.index.active import active_index, index_location
+from promptknn.index.build import BuildIndex, activate
+from promptknn.lake import Lake
+from promptknn.settings import Settings
+from promptknn.stage import Context
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
+from tests.conftest import Run
+from tests.small import changed
+
+
+def find(spark: SparkSession, settings: Settings) -> str:
+    lake = Lake(spark, settings.lake, "look")
+    return active_index(lake, settings, Models.of(settings)).version
+
+
+def test_index_of_another_model_is_refused_by_the_key_to_set(
+    spark: SparkSession, built: Settings
+) -> None:
+    other = changed(built, clip__views=2)
+    with pytest.raises(ModelMismatchError, match=r"views=1.*views=2.*set `clip\.model` back"):
+        find(spark, other)
+
+
+def test_no_active_index_is_said_with_the_job_to_run(spark: SparkSession, tmp_path: Path) -> None:
+    settings = Settings.model_validate({"lake": str(tmp_path / "lake")})
+    Lake(spark, settings.lake, "first").create([INDEX_VERSIONS, INDEX_SHARDS])
+    with pytest.raises(MissingInputError, match=r"no active index: run jobs/build_index\.py"):
+        find(spark, settings)
+
+
+def test_older_version_can_be_made_active_again(
+    spark: SparkSession, run: Run, built_copy: Settings
+) -> None:
+    first = find(spark, built_copy)
+    run(changed(built_copy, index__shards=2), BuildIndex())
+    second = find(spark, built_copy)
+    assert second != first
+    lake = Lake(spark, built_copy.lake, "look")
+    activate(Context(spark, lake, built_copy, lambda done, total: None), first)
+    assert find(spark, built_copy) == first
+    assert lake.read(INDEX_VERSIONS).where("active").count() == 1
+
+
+@pytest.mark.parametrize("distribution", ["broadcast", "files"])
+def test_missing_file_of_a_shard_is_named(
+    spark: SparkSession, built_copy: Settings, tmp_path: Path, distribution: str
+) -> None:
+    settings = changed(
+        built_copy, index__distribution=distribution, index__cache=str(tmp_path / "cache")
+    )
+    (file,) = Path(settings.lake).glob("index/*/shard-*/prompts.arrow")
+    file.unlink()
+    lake = Lake(spark, settings.lake, "look")
+    with pytest.raises(CorruptShardError, match=r"prompts\.arrow is missing: run jobs/build_index"):
+        active_index(lake, settings, Models.of(settings)).handle.open()
+
+
+def test_index_lies_beside_a_lake_of_files_and_must_be_placed_for_a_schema(tmp_path: Path) -> None:
+    lake, place = str(tmp_path / "lake"), str(tmp_path / "volume")
+    assert index_location(Settings(lake=lake)) == tmp_path / "lake" / "index"
+    schema = Settings.model_validate({"lake": "main.prompts", "index": {"location": place}})
+    assert index_location(schema) == Path(place)
+    with pytest.raises(MissingInputError, match=r"main\.prompts.*set `index\.location`"):
+        index_location(Settings(lake="main.prompts"))

@@ -1,0 +1,184 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import to_arrow
+from promptknn.deduplication.exact import prompt_id
+from promptknn.encoders.models import Models
+from promptknn.errors import PromptKnnError
+from promptknn.index.build import BuildIndex
+from promptknn.index.shard_writer import sha256
+from promptknn.lake import Lake
+from promptknn.prediction.predict import PredictPrompts
+from promptknn.settings import Settings
+from promptknn.tables import (
+    INDEX_SHARDS,
+    INDEX_VERSIONS,
+    NEAR_DUPLICATES,
+    PREDICTIONS,
+    PROMPT_EMBEDDINGS,
+    PROMPTS,
+)
+from tests.conftest import Run
+from tests.small import PROMPTS as POOL
+from tests.small import changed
+from tests.vectors import assert_same_predictions
+
+
+def lake_of(spark: SparkSession, settings: Settings) -> Lake:
+    return Lake(spark, settings.lake, "look")
+
+
+def active_row(spark: SparkSession, settings: Settings) -> Row:
+    (row,) = lake_of(spark, settings).read(INDEX_VERSIONS).where("active").collect()
+    return row
+
+
+def shards_of(spark: SparkSession, settings: Settings, version: str) -> list[Row]:
+    shards = lake_of(spark, settings).read(INDEX_SHARDS)
+    return shards.where(F.col("index_version") == version).collect()
+
+
+def predicted(spark: SparkSession, run: Run, settings: Settings) -> DataFrame:
+    """Predict with the active index, whatever was predicted before."""
+    lake = lake_of(spark, settings)
+    lake.sql("DELETE FROM {0}", PREDICTIONS)
+    run(settings, PredictPrompts())
+    return lake.read(PREDICTIONS)
+
+
+@pytest.mark.parametrize("shards", [1, 8])
+def test_shards_and_distribution_change_no_prediction(
+    spark: SparkSession,
+    run: Run,
+    built: Settings,
+    built_copy: Settings,
+    tmp_path: Path,
+    shards: int,
+) -> None:
+    settings = built_copy
+    if shards > 1:
+        settings = changed(built_copy, index__shards=shards)
+        run(settings, BuildIndex())
+    active = active_row(spark, settings)
+    rows = shards_of(spark, settings, active.index_version)
+    assert len(rows) == shards
+    assert sum(row.prompts for row in rows) == active.prompts
+    expected = lake_of(spark, built).read(PREDICTIONS)
+    for way in ("broadcast", "files"):
+        cache = str(tmp_path / f"cache of {way}")
+        sent = changed(settings, index__distribution=way, index__cache=cache)
+        assert_same_predictions(predicted(spark, run, sent), expected)
+        # A folder for each shard and one for the query map, and their locks.
+        assert len([place for place in Path(cache).iterdir() if place.is_dir()]) == shards + 1
+
+
+def test_index_holds_every_prompt_and_says_how_good_it_is(
+    spark: SparkSession, built: Settings
+) -> None:
+    row = active_row(spark, built)
+    lake = lake_of(spark, built)
+    assert row.prompts == lake.read(PROMPTS).count() - lake.read(NEAR_DUPLICATES).count()
+    assert 0.8 * POOL < row.prompts <= POOL
+    assert row.recall == 1.0
+    assert (row.factory, row.query_map, row.recall_k) == ("Flat", "ridge", 100)
+    assert row.clip_model == Models.of(built).clip_identity
+
+
+def test_rebuilding_the_same_prompts_does_nothing(
+    spark: SparkSession, run: Run, built_copy: Settings
+) -> None:
+    lake = lake_of(spark, built_copy)
+    before = [lake.version(table) for table in (INDEX_VERSIONS, INDEX_SHARDS)]
+    (counts,) = run(built_copy, BuildIndex())
+    assert counts.rows_in == 0
+    assert "is up to date" in counts.message
+    assert [lake.version(table) for table in (INDEX_VERSIONS, INDEX_SHARDS)] == before
+
+
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_damaged_shard_is_built_anew(
+    spark: SparkSession, run: Run, built: Settings, built_copy: Settings, damage: str
+) -> None:
+    version = active_row(spark, built_copy).index_version
+    (shard,) = shards_of(spark, built_copy, version)
+    file = Path(built_copy.lake) / "index" / shard.path / "vectors.faiss"
+    whole = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert sha256(file) != shard.files["vectors.faiss"]
+    (counts,) = run(built_copy, BuildIndex())
+    assert counts.rows_in == shard.prompts
+    (again,) = shards_of(spark, built_copy, version)
+    assert sha256(file) == again.files["vectors.faiss"]
+    assert active_row(spark, built_copy).index_version == version
+    expected = lake_of(spark, built).read(PREDICTIONS)
+    assert_same_predictions(predicted(spark, run, built_copy), expected)
+
+
+def test_recall_below_the_target_leaves_the_old_index_active(
+    spark: SparkSession, run: Run, built_copy: Settings
+) -> None:
+    before = active_row(spark, built_copy)
+    # Eight bits a dimension cannot give every exact neighbour.
+    demanding = changed(built_copy, index__kind="ivf_sq8", index__target_recall=1.0)
+    with pytest.raises(PromptKnnError, match=r"recall@100 .* under `index\.target_recall` 1\.0"):
+        run(demanding, BuildIndex())
+    assert active_row(spark, built_copy).index_version == before.index_version
+    versions = lake_of(spark, built_copy).read(INDEX_VERSIONS).where("NOT active").collect()
+    assert [row.recall < 1.0 for row in versions] == [True]
+
+
+def add_clustered_prompts(lake: Lake, models: Models, rows: int) -> None:
+    """Add prompts whose vectors lie in clusters, as those of real prompts do."""
+    draw = np.random.default_rng(0)
+    centres = draw.normal(size=(rows // 20, 384))
+    vectors = (np.repeat(centres, 20, axis=0) + 0.4 * draw.normal(size=(rows, 384))).astype("f4")
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [prompt_id(f"prompt {number}") for number in range(rows)]
+    table = pa.table({"prompt_id": ids, "text": ids, "vector": to_arrow(vectors)})
+    frame = lake.spark.createDataFrame(table).withColumn("now", F.current_timestamp())
+    lake.create([PROMPTS, PROMPT_EMBEDDINGS])
+    lake.append(
+        PROMPTS,
+        frame.selectExpr(
+            "prompt_id", "text", "text original_text", "'en' language",
+            "CAST(1 AS FLOAT) language_score", "'made' source", "prompt_id source_row_id",
+            "now cleaned_at",
+        ),
+    )  # fmt: skip
+    lake.append(
+        PROMPT_EMBEDDINGS,
+        frame.selectExpr(
+            "prompt_id", f"'{models.clip_identity}' clip_model",
+            f"'{models.sentence_identity}' sentence_model", "vector clip_embedding",
+            "384 clip_dim", "vector sentence_embedding", "384 sentence_dim", "now embedded_at",
+        ),
+    )  # fmt: skip
+
+
+def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
+    spark: SparkSession, run: Run, tmp_path: Path
+) -> None:
+    settings = Settings.model_validate({
+        "lake": str(tmp_path / "lake"),
+        "prediction": {"k": 10},
+        "index": {
+            "kind": "ivf_sq8", "query_map": "conse", "target_recall": 0.95, "shards": 2,
+            "cache": str(tmp_path / "cache"),
+        },
+    })  # fmt: skip
+    add_clustered_prompts(lake_of(spark, settings), Models.of(settings), 4000)
+    run(settings, BuildIndex())
+    row = active_row(spark, settings)
+    lists = int(row.factory.removeprefix("IVF").removesuffix(",SQ8"))
+    assert 0.95 <= row.recall <= 1.0
+    assert 0 < row.nprobe < lists
+    assert row.recall_queries == "256 prompts"
+    assert len(shards_of(spark, settings, row.index_version)) == 2

@@ -1,0 +1,68 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from promptknn.arrow_vectors import to_arrow
+from promptknn.encoders.encoder import Vectors, unit
+from promptknn.encoders.models import Models
+from promptknn.encoders.package_default import class_texts
+from promptknn.index.fit import fit_query_map
+from promptknn.index.query_map import centred_class_vectors, text_profiles
+from promptknn.settings import IndexSettings, Settings
+from promptknn.sources.demo import compose
+from tests.checkpoints import tiny_clip
+
+PENALTY_PER_ROW = 5 / 4252
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return Models.of(Settings())
+
+
+@pytest.fixture(scope="module")
+def texts(models: Models) -> Vectors:
+    return models.sentence_encoder().encode_texts(compose(320, seed=1))
+
+
+def pool(spark: SparkSession, vectors: Vectors, partitions: int) -> DataFrame:
+    table = pa.table({"clip_embedding": to_arrow(vectors)})
+    return spark.createDataFrame(table).repartition(partitions)
+
+
+def test_ridge_map_is_the_regression_over_the_whole_pool(
+    spark: SparkSession, models: Models, texts: Vectors
+) -> None:
+    classes = centred_class_vectors(models.sentence_encoder().encode_texts(class_texts()))
+    centred = texts - texts.mean(axis=0)
+    profiles = text_profiles(unit(centred), classes).astype(np.float64)
+    profiles -= profiles.mean(axis=0)
+    gram = profiles.T @ profiles + PENALTY_PER_ROW * len(texts) * np.eye(len(classes))
+    expected = np.linalg.solve(gram, profiles.T @ centred)
+    for partitions in (1, 5):
+        found = fit_query_map(pool(spark, texts, partitions), models, IndexSettings())
+        assert found.kind == "ridge"
+        np.testing.assert_allclose(found.pool_mean, texts.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(found.weights, expected, atol=1e-4)
+
+
+def test_small_pools_take_the_class_descriptions_instead(
+    spark: SparkSession, models: Models, texts: Vectors
+) -> None:
+    found = fit_query_map(pool(spark, texts[:50], 2), models, IndexSettings())
+    assert found.kind == "conse"
+    np.testing.assert_allclose(found.pool_mean, texts[:50].mean(axis=0), atol=1e-6)
+    forced = fit_query_map(pool(spark, texts[:50], 2), models, IndexSettings(query_map="ridge"))
+    assert forced.kind == "ridge"
+
+
+def test_clip_models_need_no_map(
+    spark: SparkSession, texts: Vectors, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    name = tiny_clip(tmp_path_factory.mktemp("checkpoint") / "tiny", seed=1)
+    clip = Models.of(Settings.model_validate({"clip": {"model": name}}))
+    found = fit_query_map(pool(spark, texts[:20, :16], 2), clip, IndexSettings())
+    images = unit(np.ones((2, 16), dtype=np.float32))
+    assert found.kind == "identity"
+    np.testing.assert_array_equal(found.queries(images), images)
