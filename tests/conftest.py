@@ -1,9 +1,11 @@
 """One Spark session for the whole run, started when the first test asks for it."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -25,11 +27,21 @@ from tests.small import changed, small_settings
 
 Run = Callable[..., list[Counts]]
 
+# How long an example takes depends on the machine, and is no failure.
+hypothesis.settings.register_profile(
+    "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any_machine")
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session on two cores with Delta, its warehouse in a folder of its own."""
     home = tmp_path_factory.mktemp("spark")
+    # Thousands of small plans, each run once: compiling them well costs more than it saves.
+    os.environ["PYSPARK_SUBMIT_ARGS"] = (
+        "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' pyspark-shell"
+    )
     session = open_session(
         SparkSettings(
             master="local[2]",
@@ -37,6 +49,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             conf={
                 "spark.driver.memory": "2g",
                 "spark.sql.shuffle.partitions": "2",
+                "spark.sql.codegen.wholeStage": "false",
                 "spark.sql.warehouse.dir": str(home / "warehouse"),
                 # A catalog that two threads may use; Derby's would lie in the working directory.
                 "spark.sql.catalogImplementation": "in-memory",

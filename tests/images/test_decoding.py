@@ -202,7 +202,7 @@ def test_the_limit_is_a_setting() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(FORMATS), st.randoms(use_true_random=False))
 def test_a_damaged_file_is_decoded_or_refused_by_name(format_: str, draw: random.Random) -> None:
     content = bytearray(_DAMAGEABLE[format_])

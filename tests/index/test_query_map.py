@@ -105,7 +105,7 @@ def test_ridge_brings_a_prompts_profile_near_the_prompt() -> None:
     assert right.mean() > 0.8 > 0.3 > wrong.mean()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, ROWS - 1), unique=True, max_size=10))
 def test_sums_over_any_split_are_those_over_the_whole(cuts: list[int]) -> None:
     parts = np.split(TEXTS, sorted(cuts))

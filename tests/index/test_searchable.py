@@ -27,7 +27,7 @@ def _whole_numbers(rows: int, seed: int) -> Vectors:
     return np.random.default_rng(seed).integers(-1, 2, (rows, 3)).astype(np.float32)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rows=st.integers(1, 150),
     queries=st.integers(1, 30),
@@ -65,7 +65,7 @@ def test_equal_vectors_are_found_in_the_order_of_their_ids(tmp_path: Path) -> No
         assert found.prompt_ids.tolist() == [prompt_ids(20)] * queries
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sets(st.integers(0, 39)), st.integers(1, 60), st.sampled_from(SHARDS))
 def test_ids_left_out_are_never_found(left_out: set[int], k: int, shards: int) -> None:
     keys, queries = random_units(40, 4, seed=0), random_units(5, 4, seed=1)
