@@ -39,9 +39,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session on two cores with Delta, its warehouse in a folder of its own."""
     home = tmp_path_factory.mktemp("spark")
     # Thousands of small plans, each run once: compiling them well costs more than it saves.
-    os.environ["PYSPARK_SUBMIT_ARGS"] = (
-        "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' pyspark-shell"
-    )
+    options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-java-options '{options}' pyspark-shell"
     session = open_session(
         SparkSettings(
             master="local[2]",
