@@ -170,7 +170,7 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
         "lake": str(tmp_path / "lake"),
         "prediction": {"k": 10},
         "index": {
-            "kind": "ivf_sq8", "query_map": "conse", "target_recall": 0.95, "shards": 2,
+            "kind": "ivf_sq8", "query_map": "conse", "target_recall": 0.9, "shards": 2,
             "cache": str(tmp_path / "cache"),
         },
     })  # fmt: skip
@@ -178,7 +178,7 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
     run(settings, BuildIndex())
     row = active_row(spark, settings)
     lists = int(row.factory.removeprefix("IVF").removesuffix(",SQ8"))
-    assert 0.95 <= row.recall <= 1.0
+    assert 0.9 <= row.recall <= 1.0
     assert 0 < row.nprobe < lists
     assert row.recall_queries == "256 prompts"
     assert len(shards_of(spark, settings, row.index_version)) == 2
