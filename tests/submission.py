@@ -8,7 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SPARK_SUBMIT = Path(sys.executable).parent / "spark-submit"
-_SECONDS = 300
+_SECONDS = 900
 
 
 def write_config(path: Path, tree: dict[str, object]) -> Path:
