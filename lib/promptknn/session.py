@@ -1,7 +1,10 @@
 """The Spark session: the active one where there is one, else a local or given master."""
 
+import getpass
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 from pyspark import SparkConf
 from pyspark.errors import PySparkException
@@ -45,10 +48,11 @@ def open_session(settings: SparkSettings) -> SparkSession:
     if "SPARK_REMOTE" not in os.environ:
         given = SparkConf()
         master = settings.master or given.get("spark.master", "local[*]") or "local[*]"
+        defaults = {**_DELTA, **_ANYWHERE}
         if master.startswith("local"):
             # Workers are on this machine, but would run the python3 of PATH.
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        defaults = {**_DELTA, **_ANYWHERE, **(_LOCAL if master.startswith("local") else {})}
+            defaults |= {**_LOCAL, **_warehouse(given, settings)}
         for key, value in defaults.items():
             if not given.contains(key):
                 builder = builder.config(key, value)
@@ -65,6 +69,18 @@ def open_session(settings: SparkSettings) -> SparkSession:
         ) from error
     _check_delta(spark)
     return spark
+
+
+def _warehouse(given: SparkConf, settings: SparkSettings) -> dict[str, str]:
+    """Keep Spark from leaving an empty spark-warehouse in the working directory.
+
+    Without a Hive catalog nothing outlives the session there: a temporary folder does.
+    """
+    key = "spark.sql.catalogImplementation"
+    if "hive" in (given.get(key), settings.conf.get(key)):
+        return {}
+    folder = Path(tempfile.gettempdir()) / f"promptknn-warehouse-{getpass.getuser()}"
+    return {"spark.sql.warehouse.dir": str(folder)}
 
 
 def _check_delta(spark: SparkSession) -> None:
