@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import faiss
 import numpy as np
 import pyarrow as pa
+import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -85,6 +86,8 @@ def fine_tune(base: str, pictures: Pictures, folder: Path, seed: int) -> str:
     })  # fmt: skip
     write_file(iter([batch]), folder / PAIRS / "part-00000.arrow", models=None)
     settings = TRAINING.model_copy(update={"seed": seed})
+    # So small a network is no faster on two threads, and much slower beside other work.
+    torch.set_num_threads(1)
     result = train(TrainingJob("bench", folder, ClipSettings(model=base), settings, 1.0))
     if result.failure:
         raise result.failure
