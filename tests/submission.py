@@ -44,5 +44,5 @@ def submit_well(
 ) -> str:
     """Run a job that must succeed, and give what it said."""
     done = submit(job, config, folder, *options, spark=spark)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout + done.stderr

@@ -1,3 +1,5 @@
+import io
+
 from rich.console import Console
 
 from promptknn.evaluation.cosine import Estimate
@@ -5,7 +7,7 @@ from promptknn.evaluation.show import estimates_table, paper_table
 
 
 def _text(table: object) -> str:
-    console = Console(width=120, record=True, quiet=True)
+    console = Console(width=120, file=io.StringIO(), record=True)
     console.print(table)
     return console.export_text()
 

@@ -61,10 +61,11 @@ class CleanPrompts(Stage):
             .join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
             .join(lake.read(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
         )
+        # Asked before any Python worker starts.
+        if pending.isEmpty():
+            return Counts(message=f"nothing new, {lake.read(PROMPTS).count():,} prompts")
         with materialised(judged(pending, context.settings.cleaning)) as by_rules:
             todo = by_rules.count()
-            if todo == 0:
-                return Counts(message=f"nothing new, {lake.read(PROMPTS).count():,} prompts")
             with judged_by_vocabulary(context, by_rules) as rows:
                 kept = lake.insert(PROMPTS, _accepted(rows))
                 # What prompts holds now decides, not what this run meant to write: another writer

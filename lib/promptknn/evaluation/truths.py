@@ -31,7 +31,8 @@ def read_truths(spark: SparkSession, settings: CocoTruths | CsvTruths) -> DataFr
         prompt = F.col(
             column(pairs, settings.prompt_column, settings.path, f"{label}.prompt_column")
         )
-    truths = pairs.select(image_name(image).alias("image_name"), F.trim(prompt).alias("truth"))
+    text = F.trim(F.regexp_replace(prompt, r"\s+", " "))
+    truths = pairs.select(image_name(image).alias("image_name"), text.alias("truth"))
     return truths.where("image_name IS NOT NULL AND length(truth) > 0").distinct()
 
 
