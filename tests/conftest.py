@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 from pyspark.sql import SparkSession
 from rich.console import Console
 
@@ -32,6 +33,11 @@ hypothesis.settings.register_profile(
     "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any_machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first, so that pytest's processes end together."""
+    items.sort(key=lambda item: not {"end_to_end", "cluster"} & set(item.path.parts))
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +84,18 @@ def run(spark: SparkSession) -> Run:
 
 @pytest.fixture(scope="session")
 def built(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The small run, done once: read it, and change nothing."""
-    settings = small_settings(tmp_path_factory.mktemp("built"))
+    """The small run, done once for all of pytest's processes: read it, and change nothing."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
+    settings = small_settings(home)
+    with FileLock(f"{home}.lock"):
+        if not (home / "done").exists():
+            _build(run, settings)
+            (home / "done").touch()
+    return settings
+
+
+def _build(run: Run, settings: Settings) -> None:
     run(
         settings,
         IngestPrompts(),
@@ -89,7 +105,6 @@ def built(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         BuildIndex(),
     )
     run(settings, EmbedImages(), PredictPrompts())
-    return settings
 
 
 @pytest.fixture
