@@ -2,20 +2,25 @@
 
 The profile is the square root of the 1,000 ImageNet class probabilities, averaged over the views;
 the root keeps the second and third thing in a picture from vanishing beside the first.
+
+The libraries that run models are imported where one is loaded: they take seconds, which a Spark
+driver that only names models need not spend.
 """
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import timm
-import torch
 from PIL import Image
 
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors
 from promptknn.errors import ModelLoadError
+
+if TYPE_CHECKING:
+    import torch
 
 CLASSES = 1000
 _SIDE = 224
@@ -40,19 +45,21 @@ class ClassProfileEncoder:
         self._device = task_device()
         self._network = _network().to(self._device)
 
-    @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
         """Give the class profile of RGB images: float32, (n, 1000), rows of unit length.
 
         (A root of probabilities has unit length by itself.)
         """
+        import torch
+
         profiles = np.empty((len(images), CLASSES), dtype=np.float32)
-        for row, image in enumerate(images):
-            # One image a batch: the network is slower on batches that leave the cache.
-            pixels = np.stack([np.asarray(v, np.float32) for v in views(image, self._views)])
-            batch = torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2).to(self._device)
-            chances = torch.softmax(self._network(batch), dim=1).mean(dim=0)
-            profiles[row] = torch.sqrt(chances).cpu().numpy()
+        with torch.inference_mode():
+            for row, image in enumerate(images):
+                # One image a batch: the network is slower on batches that leave the cache.
+                pixels = np.stack([np.asarray(v, np.float32) for v in views(image, self._views)])
+                batch = torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2).to(self._device)
+                chances = torch.softmax(self._network(batch), dim=1).mean(dim=0)
+                profiles[row] = torch.sqrt(chances).cpu().numpy()
         return profiles
 
 
@@ -107,7 +114,10 @@ def weights_file() -> Path:
     return Path(spec.submodule_search_locations[0]) / "models" / _FILE
 
 
-def _network() -> torch.nn.Module:
+def _network() -> "torch.nn.Module":
+    import timm
+    import torch
+
     network: torch.nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     published = torch.load(weights_file(), map_location="cpu", weights_only=True)
     # timm names the same layers otherwise, in the same order.

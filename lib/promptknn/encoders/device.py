@@ -1,13 +1,18 @@
 """Where a model runs: the GPU that Spark gave the task, else any GPU, else the task's cores."""
 
 import os
+from typing import TYPE_CHECKING
 
-import torch
 from pyspark import TaskContext
 
+if TYPE_CHECKING:
+    import torch
 
-def task_device() -> torch.device:
+
+def task_device() -> "torch.device":
     """Choose the device and, on a CPU, as many threads as the task has cores."""
+    import torch
+
     context = TaskContext.get()
     if torch.cuda.is_available():
         gpus = context.resources().get("gpu") if context else None

@@ -14,7 +14,7 @@ from promptknn.tables import PROMPT_EMBEDDINGS, PROMPTS
 from promptknn.waves import plan_waves
 
 _MADE_HERE = ["prompt_id", "clip_embedding", "clip_dim", "sentence_embedding", "sentence_dim"]
-_SCHEMA = PROMPT_EMBEDDINGS.schema(*_MADE_HERE)
+EMBEDDED_SCHEMA = PROMPT_EMBEDDINGS.schema(*_MADE_HERE)
 
 
 def embed_texts(models: Models) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -77,7 +77,7 @@ class EmbedPrompts(Stage):
             embedded = (
                 # A table of texts is a few files, too few to keep every core busy.
                 rows.repartition(tasks)
-                .mapInArrow(embed_texts(models), _SCHEMA)
+                .mapInArrow(embed_texts(models), EMBEDDED_SCHEMA)
                 .withColumn("clip_model", F.lit(models.clip_identity))
                 .withColumn("sentence_model", F.lit(models.sentence_identity))
                 .withColumn("embedded_at", F.current_timestamp())

@@ -1,12 +1,14 @@
-"""Any open_clip model: a name with a pretrained tag, `hf-hub:...`, or `local-dir:...`."""
+"""Any open_clip model: a name with a pretrained tag, `hf-hub:...`, or `local-dir:...`.
+
+open_clip is imported where a model is loaded: that takes seconds, which a Spark driver that only
+names models need not spend.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import open_clip
-import torch
 from PIL.Image import Image
 
 from promptknn.encoders.device import task_device
@@ -15,10 +17,14 @@ from promptknn.encoders.fingerprint import fingerprint
 from promptknn.errors import ModelLoadError
 from promptknn.settings import ClipSettings
 
+if TYPE_CHECKING:
+    import open_clip
+    import torch
+
 _LOCAL = "local-dir:"
 _Item = TypeVar("_Item")
-Transform = Callable[[Image], torch.Tensor]
-Tokenizer = Callable[[Sequence[str]], torch.Tensor]
+Transform = Callable[[Image], "torch.Tensor"]
+Tokenizer = Callable[[Sequence[str]], "torch.Tensor"]
 
 
 class OpenClipEncoder:
@@ -35,33 +41,45 @@ class OpenClipEncoder:
         self._model, self._transform, self._tokenizer = load_open_clip(settings, self._device)
         self._model.eval()
 
-    @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""
-        parts = [
-            self._model.encode_text(self._tokenizer(batch).to(self._device)).float().cpu().numpy()
-            for batch in _batches(texts, self._batch_size)
-        ]
-        return unit(np.concatenate(parts))
+        return self._encode(texts, self._tokenizer, self._model.encode_text)
 
-    @torch.inference_mode()
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         """Encode RGB images: float32, (n, d), unit rows."""
-        parts = []
-        for batch in _batches(images, self._batch_size):
-            pixels = torch.stack([self._transform(image) for image in batch])
-            parts.append(self._model.encode_image(pixels.to(self._device)).float().cpu().numpy())
+        import torch
+
+        def pixels(batch: Sequence[Image]) -> torch.Tensor:
+            return torch.stack([self._transform(image) for image in batch])
+
+        return self._encode(images, pixels, self._model.encode_image)
+
+    def _encode(
+        self,
+        items: Sequence[_Item],
+        prepare: Callable[[Sequence[_Item]], "torch.Tensor"],
+        tower: Callable[["torch.Tensor"], "torch.Tensor"],
+    ) -> Vectors:
+        import torch
+
+        with torch.inference_mode():
+            parts = [
+                tower(prepare(batch).to(self._device)).float().cpu().numpy()
+                for batch in _batches(items, self._batch_size)
+            ]
         return unit(np.concatenate(parts))
 
 
 def load_open_clip(
-    settings: ClipSettings, device: torch.device
-) -> tuple[open_clip.CLIP, Transform, Tokenizer]:
+    settings: ClipSettings, device: "torch.device"
+) -> tuple["open_clip.CLIP", Transform, Tokenizer]:
     """Load a model, the image transform of its evaluation, and its tokenizer.
 
     Raises:
         ModelLoadError: no such model, no network, or an unreadable checkpoint.
     """
+    import open_clip
+
     try:
         # Without weights create_model_and_transforms only warns, and starts from random ones.
         model, transform = open_clip.create_model_from_pretrained(

@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
+from promptknn.encoders.embed_prompts import EMBEDDED_SCHEMA, embed_texts
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.encoders.package_default import class_texts
@@ -34,6 +35,7 @@ _SUMS = "rows bigint, sums array<binary>"
 _TEXT_PENALTY = 0.01
 # The sums of a part are some 11 MB; so many parts fit the driver whatever the pool's size.
 _MOST_PARTS = 32
+_CLASS_TASKS = 8
 
 
 def fit_query_map(
@@ -58,7 +60,7 @@ def fit_query_map(
         return identity_map(len(mean))
     if kind == "centred":
         return centred_map(_image_mean(images), mean)
-    classes = _class_vectors(models)
+    classes = _class_vectors(pool.sparkSession, models)
     chosen: Kind = "ridge" if kind == "auto" else kind
     if kind == "auto" and rows < FEWEST_ROWS_FOR_RIDGE:
         chosen = "conse"
@@ -72,9 +74,20 @@ def fit_query_map(
 
 
 @lru_cache(maxsize=1)
-def _class_vectors(models: Models) -> Vectors:
-    # Five seconds of encoding that every build in a session would repeat.
-    return centred_class_vectors(models.sentence_encoder().encode_texts(class_texts()))
+def _class_vectors(spark: SparkSession, models: Models) -> Vectors:
+    # In workers: they have the model at hand, and the driver needs none.
+    texts = list(enumerate(class_texts()))
+    frame = spark.createDataFrame(texts, "number int, text string")
+    embedded = (
+        frame.select(F.format_string("%04d", "number").alias("prompt_id"), "text")
+        .repartition(_CLASS_TASKS)
+        .mapInArrow(embed_texts(models), EMBEDDED_SCHEMA)
+        .select("prompt_id", "sentence_embedding")
+        .toArrow()
+        # Spark's own sort would embed twice: once to sample the ranges.
+        .sort_by("prompt_id")
+    )
+    return centred_class_vectors(from_arrow(embedded.column("sentence_embedding")))
 
 
 def _kind(models: Models, settings: IndexSettings) -> Kind | Literal["auto"]:
