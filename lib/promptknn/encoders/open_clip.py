@@ -6,7 +6,7 @@ names models need not spend.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL.Image import Image
@@ -14,6 +14,7 @@ from PIL.Image import Image
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.text_context import encode_tokens
 from promptknn.errors import ModelLoadError
 from promptknn.settings import ClipSettings
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import torch
 
 _LOCAL = "local-dir:"
-_Item = TypeVar("_Item")
 Transform = Callable[[Image], "torch.Tensor"]
 Tokenizer = Callable[[Sequence[str]], "torch.Tensor"]
 
@@ -43,30 +43,19 @@ class OpenClipEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""
-        return self._encode(texts, self._tokenizer, self._model.encode_text)
+        tokens = self._tokenizer(list(texts))
+        return unit(encode_tokens(self._model, tokens, self._batch_size, self._device))
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         """Encode RGB images: float32, (n, d), unit rows."""
         import torch
 
-        def pixels(batch: Sequence[Image]) -> torch.Tensor:
-            return torch.stack([self._transform(image) for image in batch])
-
-        return self._encode(images, pixels, self._model.encode_image)
-
-    def _encode(
-        self,
-        items: Sequence[_Item],
-        prepare: Callable[[Sequence[_Item]], "torch.Tensor"],
-        tower: Callable[["torch.Tensor"], "torch.Tensor"],
-    ) -> Vectors:
-        import torch
-
+        parts = []
         with torch.inference_mode():
-            parts = [
-                tower(prepare(batch).to(self._device)).float().cpu().numpy()
-                for batch in _batches(items, self._batch_size)
-            ]
+            for start in range(0, len(images), self._batch_size):
+                some = images[start : start + self._batch_size]
+                pixels = torch.stack([self._transform(image) for image in some]).to(self._device)
+                parts.append(self._model.encode_image(pixels).float().cpu().numpy())
         return unit(np.concatenate(parts))
 
 
@@ -110,7 +99,3 @@ def open_clip_identity(settings: ClipSettings) -> str:
     if tag and Path(tag).is_file():
         return f"{settings.model}/{Path(tag).name}@{fingerprint([Path(tag)])}"
     return f"{settings.model}/{tag}" if tag else settings.model
-
-
-def _batches(items: Sequence[_Item], size: int) -> list[list[_Item]]:
-    return [list(items[start : start + size]) for start in range(0, len(items), size)]
