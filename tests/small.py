@@ -18,6 +18,7 @@ def small_tree(folder: Path) -> dict[str, object]:
         "images": {"paths": [f"package:skimage/data/{name}" for name in PHOTOGRAPHS]},
         "index": {"cache": str(folder / "cache")},
         "prediction": {"k": 100},
+        "spark": {"conf": {"spark.sql.codegen.wholeStage": "false"}},
     }
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from promptknn.settings import Settings
 from promptknn.tables import INDEX_SHARDS, PREDICTIONS
 from tests.small import small_tree
-from tests.submission import submit_well, write_config
+from tests.submission import FAST_START, submit_well, write_config
 from tests.vectors import assert_same_predictions
 
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
@@ -54,6 +54,7 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     environment = {
         **os.environ,
+        **FAST_START,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_JAVA_OPTS": f"-Dlog4j2.configurationFile={home}/log4j2.properties",
         "SPARK_DAEMON_MEMORY": "512m",
@@ -99,6 +100,7 @@ def test_cluster_predicts_what_one_machine_predicts(
         "master": master,
         "conf": {
             "spark.driver.host": "127.0.0.1",
+            "spark.sql.codegen.wholeStage": "false",
             "spark.executor.memory": "1g",
             "spark.sql.shuffle.partitions": "4",
             "spark.databricks.delta.snapshotPartitions": "2",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -31,8 +32,9 @@ class Words:
     vectors: Vectors
 
 
+@lru_cache(maxsize=1)
 def embedded_words(spark: SparkSession, sentence: SentenceSettings, identity: str) -> Words:
-    """Embed the vocabulary: as many words as the model has, whatever the number of prompts.
+    """Embed the vocabulary, once a session: as many words as the model has, whatever the prompts.
 
     Raises:
         SettingsError: the model's tokenizer has no whole words.
