@@ -1,0 +1,32 @@
+"""Settings of the models, and of embedding prompts and images with them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from promptknn.section import Section
+
+
+class ClipSettings(Section):
+    """The model that puts images and prompts into one space."""
+
+    model: str = "package-default"
+    pretrained: str | None = None
+    batch_size: int = Field(default=64, ge=1)
+    views: Literal[1, 2, 5, 11] = 11
+
+
+class SentenceSettings(Section):
+    """The Sentence Transformer in whose space prompts are predicted and scored."""
+
+    model: str = "all-MiniLM-L6-v2"
+    batch_size: int = Field(default=64, ge=1)
+
+
+class EmbeddingSettings(Section):
+    """How much one wave holds: what a killed job can lose."""
+
+    prompts_per_wave: int = Field(default=100_000, ge=1)
+    images_per_wave: int = Field(default=20_000, ge=1)
+    prompts_per_task: int = Field(default=2_000, ge=1)
+    images_per_task: int = Field(default=32, ge=1)
