@@ -42,14 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session on two cores with Delta, its warehouse in a folder of its own."""
+    """A session on one core (pytest's other process has the other) with Delta."""
     home = tmp_path_factory.mktemp("spark")
     # Thousands of small plans, each run once: compiling them well costs more than it saves.
     options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-java-options '{options}' pyspark-shell"
     session = open_session(
         SparkSettings(
-            master="local[2]",
+            master="local[1]",
             application_name="promptknn-tests",
             conf={
                 "spark.driver.memory": "2g",

@@ -32,16 +32,19 @@ def write_shard(
     ids: list[str] | None = None,
     empty: faiss.Index | None = None,
     mapped: Vectors | None = None,
+    rescoring: Vectors | None = None,
 ) -> WrittenShard:
     """Write a shard in batches of 7; the sentence embeddings are the keys, reversed."""
     ids = ids or prompt_ids(len(keys))
-    with ShardWriter(place, empty or train(FLAT, keys), mapped is not None) as writer:
+    extra = mapped is not None, rescoring is not None
+    with ShardWriter(place, empty or train(FLAT, keys), *extra) as writer:
         for start in range(0, len(keys), 7):
             rows = slice(start, start + 7)
             texts = pa.array([f"text {name}" for name in ids[rows]])
             sentence = np.ascontiguousarray(keys[rows, ::-1])
             of_rows = None if mapped is None else mapped[rows]
-            writer.add(pa.array(ids[rows]), texts, keys[rows], sentence, of_rows)
+            again = None if rescoring is None else rescoring[rows]
+            writer.add(pa.array(ids[rows]), texts, keys[rows], sentence, of_rows, again)
         return writer.finish()
 
 

@@ -1,8 +1,11 @@
-"""Running the real jobs with the venv's own spark-submit, as a user does."""
+"""Running the real jobs: with the venv's own spark-submit, or in a session that is active."""
 
+import io
 import os
+import runpy
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import yaml
@@ -21,18 +24,19 @@ def write_config(path: Path, tree: dict[str, object]) -> Path:
 
 
 def submit(
-    job: str, config: Path, folder: Path, *options: str, spark: tuple[str, ...] = ()
+    job: str | Path, config: Path, folder: Path, *options: str, spark: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run a job and wait for it.
 
     Args:
-        job: name of the file in jobs/.
+        job: name of a file in jobs/, or a file.
         config: its settings.
         folder: the working directory.
         options: for the job, such as `--set`.
         spark: options for spark-submit; none are needed.
     """
-    command = [SPARK_SUBMIT, *spark, ROOT / "jobs" / f"{job}.py", "--config", config, *options]
+    file = job if isinstance(job, Path) else ROOT / "jobs" / f"{job}.py"
+    command = [SPARK_SUBMIT, *spark, file, "--config", config, *options]
     return subprocess.run(
         [str(part) for part in command],
         cwd=folder,
@@ -44,9 +48,35 @@ def submit(
 
 
 def submit_well(
-    job: str, config: Path, folder: Path, *options: str, spark: tuple[str, ...] = ()
+    job: str | Path, config: Path, folder: Path, *options: str, spark: tuple[str, ...] = ()
 ) -> str:
     """Run a job that must succeed, and give what it said."""
     done = submit(job, config, folder, *options, spark=spark)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout + done.stderr
+
+
+def run_here(job: str, config: Path, *options: str) -> tuple[int, str]:
+    """Run a job in the session that is active, as Databricks does.
+
+    Returns:
+        Its exit code, and what it said.
+    """
+    said, before = io.StringIO(), sys.argv
+    file = str(ROOT / "jobs" / f"{job}.py")
+    sys.argv = [file, "--config", str(config), *options]
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            runpy.run_path(file, run_name="__main__")
+    except SystemExit as left:
+        return int(left.code or 0), said.getvalue()
+    finally:
+        sys.argv = before
+    return 0, said.getvalue()
+
+
+def run_well_here(job: str, config: Path, *options: str) -> str:
+    """Run a job that must succeed in the active session, and give what it said."""
+    code, said = run_here(job, config, *options)
+    assert code == 0, said[-3000:]
+    return said

@@ -12,7 +12,7 @@ from promptknn.settings import SparkSettings
 
 def test_active_session_is_taken(spark: SparkSession) -> None:
     assert open_session(SparkSettings(master="local[7]")) is spark
-    assert spark.sparkContext.master == "local[2]"
+    assert spark.sparkContext.master == "local[1]"
 
 
 def test_own_session_has_delta_and_utc(spark: SparkSession) -> None:

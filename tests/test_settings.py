@@ -74,3 +74,23 @@ def test_the_hash_is_the_same_in_another_process() -> None:
 
 def test_the_hash_does_not_confuse_where_texts_end() -> None:
     assert settings_hash("ab", "c") != settings_hash("a", "bc")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"clip": {"model": "ViT-B-32"}, "prediction": {"captions": 1}},
+            "set `prediction.captions` to 0",
+        ),
+        (
+            {"prediction": {"rescoring": {"clip": {"model": "package-default"}}}},
+            "set it to an open_clip model",
+        ),
+    ],
+)
+def test_options_that_the_model_cannot_serve_are_refused(
+    changes: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        Settings.model_validate(changes)

@@ -6,7 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from promptknn.encoders.settings import ClipSettings, EmbeddingSettings, SentenceSettings
+from promptknn.encoders.settings import (
+    PACKAGE_DEFAULT,
+    ClipSettings,
+    EmbeddingSettings,
+    SentenceSettings,
+)
 from promptknn.evaluation.settings import CocoTruths, CsvTruths, EvaluationSettings
 from promptknn.evaluation.splits import Splits
 from promptknn.images.settings import GenerationSettings, ImageSettings
@@ -118,6 +123,21 @@ class Settings(Section):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     spark: SparkSettings = SparkSettings()
+
+    @model_validator(mode="after")
+    def _options_fit_the_model(self) -> "Settings":
+        if self.prediction.captions and self.clip.model != PACKAGE_DEFAULT:
+            raise ValueError(
+                f"prediction.captions are made of the classes that clip.model {PACKAGE_DEFAULT} "
+                f"tells, not of {self.clip.model}: set `prediction.captions` to 0"
+            )
+        rescoring = self.prediction.rescoring
+        if rescoring and rescoring.clip.model == PACKAGE_DEFAULT:
+            raise ValueError(
+                f"prediction.rescoring.clip.model {PACKAGE_DEFAULT} has no space that images and "
+                f"prompts share: set it to an open_clip model"
+            )
+        return self
 
     @model_validator(mode="after")
     def _distinct_sources(self) -> "Settings":

@@ -25,6 +25,16 @@ class Counts:
     message: str = ""
     details: RenderableType | None = None
 
+    def __add__(self, other: "Counts") -> "Counts":
+        """Put together what two parts of a stage did."""
+        return Counts(
+            self.rows_in + other.rows_in,
+            self.rows_out + other.rows_out,
+            self.rows_rejected + other.rows_rejected,
+            "; ".join(part.message for part in (self, other) if part.message),
+            self.details or other.details,
+        )
+
 
 @dataclass(frozen=True)
 class Context:

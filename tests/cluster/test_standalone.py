@@ -17,6 +17,7 @@ from tests.submission import FAST_START, submit_well, write_config
 from tests.vectors import assert_same_predictions
 
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
+WHOLE = Path(__file__).with_name("whole.py")
 WORKERS = 2
 TRIES, PAUSE = 300, 0.2
 
@@ -109,9 +110,7 @@ def test_cluster_predicts_what_one_machine_predicts(
     # More shards than workers, sent as broadcasts: each executor opens all of them.
     tree["index"] = {"shards": 3, "distribution": "broadcast", "cache": str(tmp_path / "cache")}
     config = write_config(tmp_path / "cluster.yaml", tree)
-    said = submit_well("build_index", config, tmp_path)
-    assert "recall@100 1.000" in said
-    submit_well("predict_prompts", config, tmp_path)
+    assert "recall@100 1.000" in submit_well(WHOLE, config, tmp_path)
 
     def read(lake: str, name: str) -> DataFrame:
         return spark.read.format("delta").load(f"{lake}/{name}")

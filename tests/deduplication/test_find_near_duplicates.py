@@ -1,17 +1,12 @@
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.arrow_vectors import to_arrow
 from promptknn.deduplication.exact import prompt_id
 from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
-from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
@@ -24,24 +19,13 @@ from promptknn.tables import (
     INDEX_VERSIONS,
     KEPT_PROMPTS,
     NEAR_DUPLICATES,
-    PROMPT_EMBEDDINGS,
     PROMPTS,
 )
 from tests.conftest import Run
+from tests.pool import Pool, add_embeddings, brute_force
 from tests.small import changed
 
 BLOCKS = Settings.model_validate({"deduplication": {"prompts_per_block": 60}})
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Prompts in order of their ids, and their vectors: float32, (n, d), unit rows."""
-
-    ids: list[str]
-    vectors: Vectors
-
-    def part(self, chosen: Sequence[int]) -> "Pool":
-        return Pool([self.ids[row] for row in chosen], self.vectors[list(chosen)])
 
 
 class LakeKilledBefore(Lake):
@@ -62,41 +46,6 @@ def pool() -> Pool:
     texts = sorted({*texts, *again, *shouted}, key=prompt_id)
     encoder = Models.of(Settings()).sentence_encoder()
     return Pool([prompt_id(text) for text in texts], encoder.encode_texts(texts))
-
-
-def brute_force(pool: Pool, threshold: float) -> dict[str, str]:
-    """Give each dropped prompt the most similar prompt that was kept before it."""
-    doubles = pool.vectors.astype(np.float64)
-    cosines = doubles @ doubles.T
-    kept: list[int] = []
-    dropped = {}
-    for row in range(len(cosines)):
-        near = max(kept, key=lambda other: cosines[row, other], default=None)
-        if near is not None and cosines[row, near] > threshold:
-            dropped[pool.ids[row]] = pool.ids[near]
-        else:
-            kept.append(row)
-    return dropped
-
-
-def add_embeddings(lake: Lake, pool: Pool, partitions: int = 1) -> None:
-    models = Models.of(Settings())
-    lake.create([PROMPT_EMBEDDINGS, KEPT_PROMPTS, NEAR_DUPLICATES])
-    dim = pool.vectors.shape[1]
-    columns = {
-        "prompt_id": pool.ids,
-        "clip_embedding": to_arrow(pool.vectors),
-        "sentence_embedding": to_arrow(pool.vectors),
-    }
-    rows = (
-        lake.spark.createDataFrame(pa.table(columns))
-        .withColumn("clip_model", F.lit(models.clip_identity))
-        .withColumn("sentence_model", F.lit(models.sentence_identity))
-        .withColumn("clip_dim", F.lit(dim))
-        .withColumn("sentence_dim", F.lit(dim))
-        .withColumn("embedded_at", F.current_timestamp())
-    )
-    lake.append(PROMPT_EMBEDDINGS, rows.repartition(partitions))
 
 
 def find(lake: Lake, settings: Settings = BLOCKS) -> Counts:

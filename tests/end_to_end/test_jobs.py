@@ -10,7 +10,7 @@ from promptknn.settings import Settings
 from promptknn.tables import ALL_TABLES, JOB_RUNS, PREDICTIONS
 from tests.checkpoints import tiny_clip
 from tests.small import PHOTOGRAPHS, PROMPTS, small_tree
-from tests.submission import submit, submit_well, write_config
+from tests.submission import run_here, run_well_here, submit, submit_well, write_config
 from tests.vectors import assert_same_predictions
 
 
@@ -38,8 +38,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     tree = {**small_tree(home), "lake": "./lake"}
     config = write_config(home / "small.yaml", tree)
     said = submit_well("build_index", config, elsewhere)
-    # One core here, two in the tests' own session: the predictions are compared below.
-    said += submit_well("predict_prompts", config, elsewhere, "--set", "spark.master=local[1]")
+    # All cores here, one in the tests' own session: the predictions are compared below.
+    said += submit_well("predict_prompts", config, elsewhere)
     return Site(home, elsewhere, config, said)
 
 
@@ -81,10 +81,10 @@ def test_one_core_and_two_predict_the_same(
     assert_same_predictions(found, expected)
 
 
-def test_second_run_adds_rows_to_job_runs_only(site: Site) -> None:
+def test_second_run_adds_rows_to_job_runs_only(spark: SparkSession, site: Site) -> None:
     before, runs = site.tables(), site.rows("job_runs")
-    said = submit_well("build_index", site.config, site.elsewhere)
-    said += submit_well("predict_prompts", site.config, site.elsewhere)
+    said = run_well_here("build_index", site.config)
+    said += run_well_here("predict_prompts", site.config)
     assert "nothing new in demo" in said
     assert site.tables() == before
     history = DeltaTable(str(site.home / "lake" / "job_runs")).to_pyarrow_table()
@@ -111,11 +111,11 @@ def test_wrong_setting_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in said
 
 
-def test_failure_in_the_lake_is_one_sentence_and_exit_code_2(site: Site) -> None:
-    option = ("--set", "prediction.k=9999")
-    done = submit("predict_prompts", site.config, site.elsewhere, *option)
-    assert done.returncode == 2
-    said = done.stdout + done.stderr
+def test_failure_in_the_lake_is_one_sentence_and_exit_code_2(
+    spark: SparkSession, site: Site
+) -> None:
+    code, said = run_here("predict_prompts", site.config, "--set", "prediction.k=9999")
+    assert code == 2
     assert "promptknn: prediction.k is 9999, but the index holds" in said
     assert "Traceback" not in said
     history = DeltaTable(str(site.home / "lake" / "job_runs")).to_pyarrow_table().to_pylist()
@@ -124,11 +124,13 @@ def test_failure_in_the_lake_is_one_sentence_and_exit_code_2(site: Site) -> None
     assert failed["error"].startswith("SettingsError: prediction.k is 9999")
 
 
-def test_open_clip_checkpoint_goes_through_the_same_jobs(site: Site, tmp_path: Path) -> None:
+def test_open_clip_checkpoint_goes_through_the_same_jobs(
+    spark: SparkSession, site: Site, tmp_path: Path
+) -> None:
     model = tiny_clip(tmp_path / "tiny", seed=1)
     options = ("--set", f"clip.model={model}", "--set", "prediction.k=7")
-    submit_well("build_index", site.config, tmp_path, *options)
-    submit_well("predict_prompts", site.config, tmp_path, *options)
+    run_well_here("build_index", site.config, *options)
+    run_well_here("predict_prompts", site.config, *options)
     found = DeltaTable(str(site.home / "lake" / "predictions")).to_pyarrow_table().to_pylist()
     ours = [row for row in found if row["clip_model"].startswith("local-dir:tiny@")]
     assert {Path(row["image_uri"]).name for row in ours} == set(PHOTOGRAPHS)

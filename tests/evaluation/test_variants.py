@@ -1,6 +1,6 @@
 from promptknn.evaluation.variants import describe, grid, options, table_2, with_configured
 from promptknn.prediction.combination import Combination
-from promptknn.settings import EvaluationSettings, PredictionSettings
+from promptknn.settings import EvaluationSettings, PredictionSettings, Settings
 
 
 def test_table_2_has_the_paper_s_rows_at_the_paper_s_weights() -> None:
@@ -24,6 +24,17 @@ def test_the_grid_has_every_pair_with_weights_that_add_up_to_one() -> None:
 
 
 def test_options_have_names_of_their_own_and_hold_the_paper_s() -> None:
-    found = options()
+    found = options(Settings())
     assert len(set(found.values())) == len(found)
     assert found[describe(Combination())] == Combination()
+
+
+def test_options_are_those_the_settings_allow() -> None:
+    rescoring = {"clip": {"model": "ViT-B-32"}}
+    other = Settings.model_validate({
+        "clip": {"model": "ViT-L-14"}, "prediction": {"rescoring": rescoring},
+    })  # fmt: skip
+    assert {option.captions for option in options(Settings()).values()} == {0, 1, 3}
+    assert {option.rescoring for option in options(Settings()).values()} == {0.0}
+    assert {option.captions for option in options(other).values()} == {0}
+    assert {option.rescoring for option in options(other).values()} == {0.0, 0.25, 0.5, 0.75}

@@ -5,8 +5,8 @@ from pyspark.sql import SparkSession
 
 from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
-from promptknn.index.active import active_index, index_location
-from promptknn.index.build import BuildIndex, activate
+from promptknn.index.active import activate, active_index, index_location
+from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
 from promptknn.settings import Settings
 from promptknn.stage import Context

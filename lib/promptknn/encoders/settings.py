@@ -6,11 +6,13 @@ from pydantic import Field
 
 from promptknn.section import Section
 
+PACKAGE_DEFAULT = "package-default"
+
 
 class ClipSettings(Section):
     """The model that puts images and prompts into one space."""
 
-    model: str = "package-default"
+    model: str = PACKAGE_DEFAULT
     pretrained: str | None = None
     batch_size: int = Field(default=64, ge=1)
     views: Literal[1, 2, 5, 11] = 11

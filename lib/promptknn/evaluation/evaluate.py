@@ -84,7 +84,7 @@ class EvaluateOptions(Evaluation):
 
     def run(self, context: Context) -> Counts:
         sampling = context.settings.evaluation
-        scores = score(context, options())
+        scores = score(context, options(context.settings))
         found = dict(zip(scores.variants, record(context, scores), strict=True))
         chosen = nested_cross_validation(
             scores.cosines, scores.truths, scores.groups, sampling.folds, sampling.seed

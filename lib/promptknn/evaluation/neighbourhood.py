@@ -1,6 +1,7 @@
 """Scoring evaluated images inside Spark's workers: one search at the largest k, every variant."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,10 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.evaluation.cosine import mean_cosines
 from promptknn.index.distribution import IndexHandle
+from promptknn.index.searchable import Neighbours, SearchableIndex
 from promptknn.index.shard import Texts
+from promptknn.index.write_shards import RESCORING_COLUMN
+from promptknn.prediction.candidates import candidates
 from promptknn.prediction.combination import Combination
 
 SCORES = (
@@ -63,15 +67,32 @@ def leaked_prompts(pool: DataFrame, truths: Vectors, similarity: float) -> Texts
     return ids
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """Similarities and vectors of candidates."""
+
+    similarities: Vectors
+    sentence: Vectors
+    mapped: Vectors | None
+
+    @classmethod
+    def of(cls, index: SearchableIndex, found: Neighbours, with_mapped: bool) -> "_Prepared":
+        mapped = index.vectors(found, "clip_mapped") if with_mapped else None
+        return cls(found.similarities, index.vectors(found), mapped)
+
+
 def score_batches(
-    handle: IndexHandle, variants: Sequence[Combination], left_out: Texts
+    handle: IndexHandle, variants: Sequence[Combination], left_out: Texts, models: Models
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that scores image_id, image_name, embedding and truths (unit vectors).
+
+    Where a variant scores neighbours again it also takes rescoring_embedding.
 
     Args:
         handle: the index.
         variants: combinations to score; the index is searched once, at the largest k.
         left_out: ids of prompts that must not be found.
+        models: of the index.
     """
     k = max(variant.k for variant in variants)
     any_mapped = any(variant.space == "clip_mapped" for variant in variants)
@@ -82,12 +103,21 @@ def score_batches(
             for start in range(0, whole.num_rows, _IMAGES_A_SEARCH):
                 batch = whole.slice(start, _IMAGES_A_SEARCH)
                 found = index.search(from_arrow(batch.column("embedding")), k, left_out)
-                neighbours = index.vectors(found)
-                mapped = index.vectors(found, "clip_mapped") if any_mapped else None
+                prepared: dict[tuple[float, int], _Prepared] = {}
+                for variant in variants:
+                    option = (variant.rescoring, variant.captions)
+                    if option not in prepared:
+                        again = candidates(index, found, batch, models, variant)
+                        prepared[option] = _Prepared.of(*again, any_mapped)
+                of = [prepared[variant.rescoring, variant.captions] for variant in variants]
                 predicted = np.stack(
-                    [v.e_pred(found.similarities, neighbours, mapped) for v in variants], axis=1
+                    [
+                        variant.e_pred(own.similarities, own.sentence, own.mapped)
+                        for variant, own in zip(variants, of, strict=True)
+                    ],
+                    axis=1,
                 )
-                signals = variants[-1].signals(found.similarities, neighbours)
+                signals = variants[-1].signals(of[-1].similarities, of[-1].sentence)
                 truths = [from_arrow(cell.values) for cell in batch.column("truths")]
                 cosines = [mean_cosines(*pair) for pair in zip(predicted, truths, strict=True)]
                 yield pa.RecordBatch.from_pydict({
@@ -109,6 +139,6 @@ def with_truths(images: DataFrame, truths: DataFrame) -> DataFrame:
         truths: image_name and vector, one row a pair.
     """
     grouped = truths.groupBy("image_name").agg(F.collect_list("vector").alias("truths"))
-    return images.join(grouped, "image_name").select(
-        "image_id", "image_name", "embedding", "truths"
-    )
+    names = ["image_id", "image_name", "embedding", "truths"]
+    again = [RESCORING_COLUMN] if RESCORING_COLUMN in images.columns else []
+    return images.join(grouped, "image_name").select(*names, *again)

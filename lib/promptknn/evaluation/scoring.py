@@ -25,8 +25,9 @@ from promptknn.evaluation.neighbourhood import (
 from promptknn.evaluation.truths import image_name, read_truths
 from promptknn.index.active import active_index
 from promptknn.prediction.combination import Combination
+from promptknn.prediction.predict import embedded_images
 from promptknn.stage import Context
-from promptknn.tables import IMAGE_EMBEDDINGS, PROMPT_EMBEDDINGS
+from promptknn.tables import PROMPT_EMBEDDINGS
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
     lake, settings = context.lake, context.settings
     models = Models.of(settings)
     index = active_index(lake, settings, models)
-    images = lake.read(IMAGE_EMBEDDINGS).where(F.col("clip_model") == models.clip_identity)
+    images = embedded_images(lake, models, Models.rescoring_of(settings))
     images = images.withColumn("image_name", image_name(F.col("image_uri")))
     truths = _embedded_truths(context, models, images)
     if truths.num_rows == 0:
@@ -87,7 +88,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
     pool = of_models(lake.read(PROMPT_EMBEDDINGS), models)
     vectors = from_arrow(truths.column("vector"))
     left_out = leaked_prompts(pool, vectors, settings.evaluation.leak_similarity)
-    scoring = score_batches(index.handle, list(variants.values()), left_out)
+    scoring = score_batches(index.handle, list(variants.values()), left_out, models)
     evaluated = with_truths(images, context.spark.createDataFrame(truths))
     # Sorted here: Spark would score twice, once to sample the ranges of its sort.
     found = evaluated.mapInArrow(scoring, SCORES).toArrow().sort_by("image_id")

@@ -2,8 +2,9 @@
 
 from itertools import product
 
+from promptknn.encoders.settings import PACKAGE_DEFAULT
 from promptknn.prediction.combination import Combination
-from promptknn.settings import EvaluationSettings, PredictionSettings
+from promptknn.settings import EvaluationSettings, PredictionSettings, Settings
 
 PAPER = Combination()
 CONFIGURED = "configured"
@@ -18,6 +19,9 @@ _WEIGHTED: tuple[dict[str, object], ...] = (
 )
 _SHARES = ((1.0, 0.0), (0.8, 0.2), (0.6, 0.4))
 _NEIGHBOURS = (20, 50, 100, 200)
+_BEST_WEIGHTED: tuple[dict[str, object], ...] = ({}, {"weighting": "softmax", "temperature": 0.1})
+_CAPTIONS = (1, 3)
+_RESCORING = (0.25, 0.5, 0.75)
 
 
 def table_2(evaluation: EvaluationSettings) -> dict[str, Combination]:
@@ -42,8 +46,12 @@ def grid(evaluation: EvaluationSettings) -> dict[str, Combination]:
     }
 
 
-def options() -> dict[str, Combination]:
-    """Name options beyond the paper: weighted neighbours, other shares, normalised parts."""
+def options(settings: Settings) -> dict[str, Combination]:
+    """Name options beyond the paper: weighted neighbours, other shares, normalised parts.
+
+    Where the settings allow it also predicted captions (of `package-default`), and a second model
+    that scores neighbours again.
+    """
     found: dict[str, Combination] = {}
     for k, weighted, (w1, w2), normalised in product(
         _NEIGHBOURS, _WEIGHTED, _SHARES, (False, True)
@@ -51,6 +59,14 @@ def options() -> dict[str, Combination]:
         if w2 == 0 and normalised:
             continue  # one part alone has the same cosine at any length
         option = Combination(k=k, w1=w1, w2=w2, normalise_parts=normalised, **weighted)  # type: ignore[arg-type]
+        found[describe(option)] = option
+    changes: list[dict[str, object]] = []
+    if settings.clip.model == PACKAGE_DEFAULT:
+        changes += [{"captions": count} for count in _CAPTIONS]
+    if settings.prediction.rescoring:
+        changes += [{"rescoring": weight} for weight in _RESCORING]
+    for change, k, weighted, (w1, w2) in product(changes, (100, 200), _BEST_WEIGHTED, _SHARES):
+        option = Combination(k=k, w1=w1, w2=w2, **weighted, **change)  # type: ignore[arg-type]
         found[describe(option)] = option
     return found
 
@@ -63,4 +79,7 @@ def describe(option: Combination) -> str:
         "softmax": f"softmax {option.temperature:g}",
     }[option.weighting]
     normalised = ", normalised" if option.normalise_parts else ""
-    return f"k={option.k}, {weighting}, {option.w1:g}/{option.w2:g}{normalised}"
+    captions = f", {option.captions} captions" if option.captions else ""
+    again = f", scored again {option.rescoring:g}" if option.rescoring else ""
+    shares = f"{option.w1:g}/{option.w2:g}"
+    return f"k={option.k}, {weighting}, {shares}{normalised}{captions}{again}"

@@ -1,10 +1,12 @@
 """The stage that embeds images with CLIP's image tower."""
 
 import hashlib
+import operator
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -119,8 +121,11 @@ class EmbedImages(Stage):
         Models.check(settings)
 
     def run(self, context: Context) -> Counts:
+        parts = [self._embed(context, models) for models in Models.every(context.settings)]
+        return reduce(operator.add, parts)
+
+    def _embed(self, context: Context, models: Models) -> Counts:
         lake, settings = context.lake, context.settings
-        models = Models.of(settings)
         of_model = F.col("clip_model") == models.clip_identity
         files, left_out = find_images(context, settings.images)
         missing = files

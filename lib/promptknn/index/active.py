@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
 from promptknn.index.distribution import IndexHandle, SharedFolder, default_cache
+from promptknn.index.shard_writer import sha256
 from promptknn.lake import Lake
 from promptknn.locations import is_path
 from promptknn.settings import IndexSettings, Settings
@@ -67,8 +68,40 @@ def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
                 f"The active index {row.index_version} was made with {key} {row[name]}, the "
                 f"settings ask for {wanted}: set `{key}` back, or run jobs/build_index.py."
             )
+    second = Models.rescoring_of(settings)
+    if second and row.rescoring_model != second.clip_identity:
+        raise ModelMismatchError(
+            f"The active index {row.index_version} has no vectors of prediction.rescoring.clip "
+            f"{second.clip_identity} (but of {row.rescoring_model or 'no second model'}): run "
+            f"jobs/build_index.py, or leave `prediction.rescoring` out."
+        )
     handle = handle_of(lake, settings, row.index_version, row.files, row.nprobe)
     return ActiveIndex(row.index_version, row.prompts, handle)
+
+
+def activate(lake: Lake, version: str) -> None:
+    """Make a version the one that predictions use, in one commit."""
+    known = lake.read(INDEX_VERSIONS)
+    if known.where((F.col("index_version") == version) & F.col("active")).count():
+        return
+    lake.sql(f"UPDATE {{0}} SET active = (index_version = '{version}')", INDEX_VERSIONS)
+
+
+def is_whole(lake: Lake, settings: Settings, version: str) -> bool:
+    """Tell whether a version is recorded and its files lie where they should, unaltered."""
+    of_version = F.col("index_version") == version
+    rows = lake.read(INDEX_VERSIONS).where(of_version).collect()
+    if not rows:
+        return False
+    root = index_location(settings)
+    folders = {root / version / QUERY_MAP_FOLDER: rows[0].files}
+    shards = lake.read(INDEX_SHARDS).where(of_version)
+    folders.update({root / shard.path: shard.files for shard in shards.collect()})
+    return all(
+        (folder / name).is_file() and sha256(folder / name) == expected
+        for folder, files in folders.items()
+        for name, expected in files.items()
+    )
 
 
 def handle_of(

@@ -9,18 +9,23 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
-from promptknn.deduplication.find_near_duplicates import decided
-from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
-from promptknn.index.active import QUERY_MAP_FOLDER, handle_of, index_location
+from promptknn.index.active import (
+    QUERY_MAP_FOLDER,
+    activate,
+    handle_of,
+    index_location,
+    is_whole,
+)
 from promptknn.index.factory import choose, nprobe_candidates, train
 from promptknn.index.fit import fit_query_map, fit_text_map
+from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.query_map import FILE, QueryMap
 from promptknn.index.recall import exact_similarities, found_similarities, recall
 from promptknn.index.shard_writer import sha256
-from promptknn.index.write_shards import SCHEMA, write_shards
+from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import (
@@ -45,62 +50,28 @@ class BuildIndex(Stage):
 
     def run(self, context: Context) -> Counts:
         lake, settings = context.lake, context.settings
-        models = Models.of(settings)
-        near = decided(lake, NEAR_DUPLICATES, models, settings.deduplication)
-        pool = (
-            of_models(lake.read(PROMPT_EMBEDDINGS), models)
-            .join(lake.read(PROMPTS).select("prompt_id", "text"), "prompt_id")
-            .join(near, "prompt_id", "left_anti")
-        )
-        rows, digest = _digest(pool)
+        models, second = Models.of(settings), Models.rescoring_of(settings)
+        pool = pool_of(lake, models, second, settings.deduplication)
+        rows, digest = digest_of(pool)
         if rows == 0:
             raise MissingInputError(
                 f"The lake {settings.lake} has no embedded prompts of these models: run "
                 f"jobs/build_index.py without --only, and look into rejected_prompts."
             )
         content = settings.index.model_dump_json(exclude=set(_NOT_CONTENT))
-        identity = (models.clip_identity, models.sentence_identity, digest, str(rows), content)
-        version = settings_hash(*identity)
-        if _is_whole(context, version):
-            activate(context, version)
+        identity = [models.clip_identity, models.sentence_identity, digest, str(rows), content]
+        version = settings_hash(*identity, *([second.clip_identity] if second else []))
+        if is_whole(lake, settings, version):
+            activate(lake, version)
             return Counts(message=f"index {version} is up to date, {rows:,} prompts")
-        return _Build(context, models, pool, rows, digest, version, content).run()
-
-
-def activate(context: Context, version: str) -> None:
-    """Make a version the one that predictions use, in one commit."""
-    known = context.lake.read(INDEX_VERSIONS)
-    if known.where((F.col("index_version") == version) & F.col("active")).count():
-        return
-    context.lake.sql(f"UPDATE {{0}} SET active = (index_version = '{version}')", INDEX_VERSIONS)
-
-
-def _digest(pool: DataFrame) -> tuple[int, str]:
-    """Count a pool and digest its ids, whatever their order."""
-    row = pool.select(F.count("*"), F.expr("bit_xor(xxhash64(prompt_id))")).collect()[0]
-    return int(row[0]), f"{(row[1] or 0) & (2**64 - 1):016x}"
-
-
-def _is_whole(context: Context, version: str) -> bool:
-    """Tell whether a version is recorded and its files lie where they should, unaltered."""
-    rows = context.lake.read(INDEX_VERSIONS).where(F.col("index_version") == version).collect()
-    if not rows:
-        return False
-    root = index_location(context.settings)
-    folders = {root / version / QUERY_MAP_FOLDER: rows[0].files}
-    shards = context.lake.read(INDEX_SHARDS).where(F.col("index_version") == version)
-    folders.update({root / shard.path: shard.files for shard in shards.collect()})
-    return all(
-        (folder / name).is_file() and sha256(folder / name) == expected
-        for folder, files in folders.items()
-        for name, expected in files.items()
-    )
+        return _Build(context, models, second, pool, rows, digest, version, content).run()
 
 
 @dataclass(frozen=True)
 class _Build:
     context: Context
     models: Models
+    second: Models | None
     pool: DataFrame
     rows: int
     digest: str
@@ -128,6 +99,7 @@ class _Build:
             "index_version": self.version,
             "clip_model": self.models.clip_identity,
             "sentence_model": self.models.sentence_identity,
+            "rescoring_model": self.second.clip_identity if self.second else None,
             "prompts": self.rows,
             "prompts_digest": self.digest,
             "prompt_embeddings_version": lake.version(PROMPT_EMBEDDINGS),
@@ -145,7 +117,7 @@ class _Build:
         frame = lake.spark.createDataFrame([tuple(row.values())], schema)
         lake.replace(INDEX_VERSIONS, frame.withColumn("built_at", F.current_timestamp()))
         if measured >= self.settings.target_recall:
-            activate(self.context, self.version)
+            activate(lake, self.version)
         else:
             raise PromptKnnError(
                 f"Index {self.version} has a measured recall@{k} of {measured:.3f}, under "
@@ -184,11 +156,12 @@ class _Build:
         shard_id = F.floor(start * shards / F.lit(2**32)).cast("int")
         text_map = None if self.models.text_tower_is_sentence_model else fit_text_map(self.pool)
         serialised = faiss.serialize_index(template)
-        writer = write_shards(query_map, text_map, serialised, self.root, self.version)
+        second = self.second is not None
+        writer = write_shards(query_map, text_map, serialised, self.root, self.version, second)
+        columns = ["prompt_id", "text", "clip_embedding", "sentence_embedding"]
         written = (
             self.pool.select(
-                shard_id.alias("shard_id"), "prompt_id", "text", "clip_embedding",
-                "sentence_embedding",
+                shard_id.alias("shard_id"), *columns, *([RESCORING_COLUMN] if second else [])
             )
             .repartitionByRange(shards, "shard_id")
             .sortWithinPartitions("shard_id", "prompt_id")

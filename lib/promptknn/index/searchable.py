@@ -1,6 +1,7 @@
 """An open index: its shards searched side by side, their answers merged exactly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -27,12 +28,32 @@ class Neighbours:
     ordinals: Ordinals
 
 
+class PromptReader(Protocol):
+    """Reads prompts by their ordinals, as a shard does."""
+
+    def texts(self, ordinals: Ordinals) -> Texts: ...
+
+    def sentence(self, ordinals: Ordinals) -> Vectors: ...
+
+    def mapped(self, ordinals: Ordinals) -> Vectors: ...
+
+
 class SearchableIndex:
     """Shards and the query map that belongs to them."""
 
-    def __init__(self, shards: list[Shard], query_map: QueryMap) -> None:
-        """Put an index together from open shards."""
+    def __init__(
+        self, shards: list[Shard], query_map: QueryMap, beside: PromptReader | None = None
+    ) -> None:
+        """Put an index together.
+
+        Args:
+            shards: open ones.
+            query_map: takes images to queries.
+            beside: candidates that no shard holds; neighbours name it by the number after the
+                last shard's.
+        """
         self.shards = shards
+        self._readers: list[PromptReader] = [*shards, *([beside] if beside else [])]
         self.query_map = query_map
 
     def search(
@@ -75,19 +96,37 @@ class SearchableIndex:
         """
         shape = (*neighbours.ordinals.shape, self.shards[0].sentence_dim)
         vectors = np.zeros(shape, dtype=np.float32)
-        for number, shard in enumerate(self.shards):
+        for number, reader in enumerate(self._readers):
             here = neighbours.shards == number
-            read = shard.mapped if space == "clip_mapped" else shard.sentence
+            read = reader.mapped if space == "clip_mapped" else reader.sentence
             vectors[here] = read(neighbours.ordinals[here])
         return vectors
+
+    def rescored(self, neighbours: Neighbours, queries: Vectors, weight: float) -> Neighbours:
+        """Score neighbours again with a second CLIP model, and sort them anew.
+
+        Args:
+            neighbours: found by a search.
+            queries: float32, (n, d), the images' unit embeddings by the second model.
+            weight: w in (1 - w) * similarity + w * the second model's similarity.
+        """
+        shape = (*neighbours.ordinals.shape, queries.shape[1])
+        vectors = np.zeros(shape, dtype=np.float32)
+        for number, shard in enumerate(self.shards):
+            here = neighbours.shards == number
+            vectors[here] = shard.rescoring(neighbours.ordinals[here])
+        second: Vectors = np.einsum("nd,nkd->nk", queries, vectors)
+        similarities = (1 - weight) * neighbours.similarities + weight * second
+        again = replace(neighbours, similarities=similarities.astype(np.float32))
+        return merge([again], again.similarities.shape[1])
 
     def texts(self, neighbours: Neighbours, first: int) -> Texts:
         """Give the texts of the first neighbours: str, (n, first)."""
         shards, ordinals = neighbours.shards[:, :first], neighbours.ordinals[:, :first]
         texts = np.full(ordinals.shape, "", dtype=object)
-        for number, shard in enumerate(self.shards):
+        for number, reader in enumerate(self._readers):
             here = shards == number
-            texts[here] = shard.texts(ordinals[here])
+            texts[here] = reader.texts(ordinals[here])
         return texts
 
 

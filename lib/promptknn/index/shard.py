@@ -1,6 +1,7 @@
 """A shard: a folder of vectors.faiss, prompts.arrow and sentence.npy, memory-mapped to search.
 
-mapped.npy stands beside them where CLIP has a text tower of its own.
+mapped.npy stands beside them where CLIP has a text tower of its own, rescoring.npy where a second
+CLIP model scores neighbours again.
 
 With a prompt's text and sentence embedding beside its vector, scoring an image needs no join.
 Prompts lie in the order of their ids.
@@ -18,7 +19,7 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.errors import CorruptShardError, reason
 
 VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
-MAPPED = "mapped.npy"
+MAPPED, RESCORING = "mapped.npy", "rescoring.npy"
 PROMPTS_SCHEMA = pa.schema([("prompt_id", pa.string()), ("text", pa.string())])
 _FEW_TIES, _MOST_TIES = 16, 1000
 Ordinals = npt.NDArray[np.int64]
@@ -43,9 +44,12 @@ class Shard:
             with pa.memory_map(str(folder / PROMPTS)) as file:
                 table = pa.ipc.open_file(file).read_all()
             self._sentence = np.load(folder / SENTENCE, mmap_mode="r", allow_pickle=False)
-            self._mapped = self._sentence
-            if (folder / MAPPED).exists():
-                self._mapped = np.load(folder / MAPPED, mmap_mode="r", allow_pickle=False)
+            self._mapped, self._rescoring = (
+                np.load(folder / name, mmap_mode="r", allow_pickle=False)
+                if (folder / name).exists()
+                else self._sentence
+                for name in (MAPPED, RESCORING)
+            )
         # What a cut or altered file raises depends on where it was cut.
         except Exception as error:
             raise CorruptShardError(
@@ -53,7 +57,8 @@ class Shard:
                 f"jobs/build_index.py, which writes it anew."
             ) from error
         self._ids, self._texts = table.column("prompt_id"), table.column("text")
-        sizes = {self._index.ntotal, len(table), len(self._sentence), len(self._mapped)}
+        arrays = (self._sentence, self._mapped, self._rescoring)
+        sizes = {self._index.ntotal, len(table), *(len(array) for array in arrays)}
         if len(sizes) != 1:
             raise CorruptShardError(
                 f"The files of the shard {folder} hold {sorted(sizes)} prompts: run "
@@ -135,6 +140,10 @@ class Shard:
         Where CLIP's text tower is the sentence model itself, these are the sentence embeddings.
         """
         return np.asarray(self._mapped[ordinals], dtype=np.float32)
+
+    def rescoring(self, ordinals: Ordinals) -> Vectors:
+        """Give the prompts' embeddings by the second CLIP model: float32, (n, d)."""
+        return np.asarray(self._rescoring[ordinals], dtype=np.float32)
 
     def ordinals_of(self, prompt_ids: Texts) -> Ordinals:
         """Find those of the ids that lie in this shard."""

@@ -12,7 +12,14 @@ import pyarrow as pa
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.index.growing_array import GrowingArray
-from promptknn.index.shard import MAPPED, PROMPTS, PROMPTS_SCHEMA, SENTENCE, VECTORS
+from promptknn.index.shard import (
+    MAPPED,
+    PROMPTS,
+    PROMPTS_SCHEMA,
+    RESCORING,
+    SENTENCE,
+    VECTORS,
+)
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,20 @@ class ShardWriter:
     Use it in a `with` statement: a shard that is not finished leaves no file behind.
     """
 
-    def __init__(self, place: Path, empty_index: faiss.Index, with_mapped: bool = False) -> None:
+    def __init__(
+        self,
+        place: Path,
+        empty_index: faiss.Index,
+        with_mapped: bool = False,
+        with_rescoring: bool = False,
+    ) -> None:
         """Start a shard.
 
         Args:
             place: the folder the shard will be.
             empty_index: a trained index without vectors, which this shard fills.
             with_mapped: whether mapped CLIP text embeddings will be added too.
+            with_rescoring: whether a second CLIP model's text embeddings will be added too.
         """
         self._place = place
         self._folder = place.with_name(f".{place.name}-{uuid4().hex}")
@@ -45,6 +59,7 @@ class ShardWriter:
         self._prompts = pa.ipc.new_file(str(self._folder / PROMPTS), PROMPTS_SCHEMA)
         self._sentence = GrowingArray(self._folder / SENTENCE)
         self._mapped = GrowingArray(self._folder / MAPPED) if with_mapped else None
+        self._rescoring = GrowingArray(self._folder / RESCORING) if with_rescoring else None
         self._rows = 0
 
     def add(
@@ -54,6 +69,7 @@ class ShardWriter:
         keys: Vectors,
         sentence: Vectors,
         mapped: Vectors | None = None,
+        rescoring: Vectors | None = None,
     ) -> None:
         """Add prompts.
 
@@ -63,12 +79,16 @@ class ShardWriter:
             keys: float32, (n, d), unit rows.
             sentence: float32, (n, d'), stored as fp16.
             mapped: float32, (n, d'), stored as fp16, for a writer made `with_mapped`.
+            rescoring: float32, (n, d''), unit rows, stored as fp16, for a writer made
+                `with_rescoring`.
         """
         self._index.add(keys)
         self._prompts.write_batch(pa.RecordBatch.from_arrays([ids, texts], schema=PROMPTS_SCHEMA))
         self._sentence.append(sentence)
         if self._mapped is not None and mapped is not None:
             self._mapped.append(mapped)
+        if self._rescoring is not None and rescoring is not None:
+            self._rescoring.append(rescoring)
         self._rows += len(ids)
 
     def finish(self) -> WrittenShard:
@@ -85,7 +105,8 @@ class ShardWriter:
         return WrittenShard(self._rows, size, files)
 
     def _arrays(self) -> list[GrowingArray]:
-        return [array for array in (self._sentence, self._mapped) if array is not None]
+        arrays = (self._sentence, self._mapped, self._rescoring)
+        return [array for array in arrays if array is not None]
 
     def __enter__(self) -> "ShardWriter":
         return self

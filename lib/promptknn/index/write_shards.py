@@ -14,6 +14,7 @@ from promptknn.index.query_map import QueryMap
 from promptknn.index.ridge import Ridge
 from promptknn.index.shard_writer import ShardWriter
 
+RESCORING_COLUMN = "rescoring_embedding"
 SCHEMA = "shard_id int, prompts bigint, path string, bytes bigint, files map<string, string>"
 
 
@@ -23,6 +24,7 @@ def write_shards(
     template: npt.NDArray[np.uint8],
     root: Path,
     version: str,
+    with_rescoring: bool = False,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes sorted prompts into shards inside Spark's workers.
 
@@ -33,18 +35,20 @@ def write_shards(
         template: a trained empty index, serialised.
         root: the index location.
         version: names the folder of the shards.
+        with_rescoring: whether the prompts have the column RESCORING_COLUMN.
     """
 
     def one(shard_id: int, parts: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
         path = f"{version}/shard-{shard_id:05d}"
         empty = faiss.deserialize_index(template)
-        with ShardWriter(root / path, empty, text_map is not None) as writer:
+        with ShardWriter(root / path, empty, text_map is not None, with_rescoring) as writer:
             for part in parts:
                 clip = from_arrow(part.column("clip_embedding"))
                 sentence = from_arrow(part.column("sentence_embedding"))
                 mapped = text_map(clip) if text_map else None
                 ids, texts = part.column("prompt_id"), part.column("text")
-                writer.add(ids, texts, query_map.keys(clip), sentence, mapped)
+                second = from_arrow(part.column(RESCORING_COLUMN)) if with_rescoring else None
+                writer.add(ids, texts, query_map.keys(clip), sentence, mapped, second)
             shard = writer.finish()
         return pa.RecordBatch.from_pydict({
             "shard_id": pa.array([shard_id], pa.int32()),

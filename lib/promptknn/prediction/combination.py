@@ -27,6 +27,8 @@ class Combination:
         temperature: t of the weights exp(similarity / t).
         space: whose vectors E_pred1 averages: the prompts' sentence embeddings, or their CLIP text
             embeddings, mapped into the sentence space.
+        rescoring: weight of a second CLIP model's similarity in the neighbours' similarities.
+        captions: how many predicted captions join the neighbours.
     """
 
     k: int = 100  # paper, table 2: "Clip + KNN (100)"
@@ -37,6 +39,8 @@ class Combination:
     power: float = 4.0
     temperature: float = 0.05
     space: Space = "sentence"
+    rescoring: float = 0.0
+    captions: int = 0
 
     def in_space(self, space: Space) -> "Combination":
         """Give the same combination for the other reading of E_pred1."""

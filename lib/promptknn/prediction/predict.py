@@ -15,6 +15,9 @@ from promptknn.index.active import active_index
 from promptknn.index.distribution import IndexHandle
 from promptknn.index.searchable import Neighbours, SearchableIndex
 from promptknn.index.shard import Texts
+from promptknn.index.write_shards import RESCORING_COLUMN
+from promptknn.lake import Lake
+from promptknn.prediction.candidates import candidates
 from promptknn.prediction.summary import summary
 from promptknn.settings import PredictionSettings, Settings, settings_hash
 from promptknn.stage import Context, Counts, Stage
@@ -31,24 +34,29 @@ _IMAGES_A_SEARCH = 256
 
 
 def predict_batches(
-    handle: IndexHandle, settings: PredictionSettings
+    handle: IndexHandle, settings: PredictionSettings, models: Models
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that predicts for image_id, image_uri and embedding in Spark's workers."""
+    """Make the function that predicts for image_id, image_uri and embedding in Spark's workers.
+
+    Where neighbours are scored again it also takes rescoring_embedding.
+    """
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         index = handle.open()
         for batch in batches:
             for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
-                yield _predict(index, batch.slice(start, _IMAGES_A_SEARCH), settings)
+                some = batch.slice(start, _IMAGES_A_SEARCH)
+                yield _predict(index, some, settings, models)
 
     return predict
 
 
 def _predict(
-    index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings
+    index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings, models: Models
 ) -> pa.RecordBatch:
     found = index.search(from_arrow(images.column("embedding")), settings.k)
     combination = settings.combination
+    index, found = candidates(index, found, images, models, combination)
     mapped = index.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
     neighbours = index.vectors(found)
     embedding = combination.e_pred(found.similarities, neighbours, mapped)
@@ -84,15 +92,31 @@ def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, neighbours)
 
 
-def search(images: DataFrame, handle: IndexHandle, settings: PredictionSettings) -> DataFrame:
+def search(
+    images: DataFrame, handle: IndexHandle, settings: PredictionSettings, models: Models
+) -> DataFrame:
     """Predict for image_id, image_uri and embedding, map-only: rows stay where they are."""
-    columns = images.select("image_id", "image_uri", "embedding")
-    return columns.mapInArrow(predict_batches(handle, settings), _SCHEMA)
+    names = ["image_id", "image_uri", "embedding"]
+    columns = images.select(*names, *([RESCORING_COLUMN] if settings.rescoring else []))
+    return columns.mapInArrow(predict_batches(handle, settings, models), _SCHEMA)
+
+
+def embedded_images(lake: Lake, models: Models, second: Models | None) -> DataFrame:
+    """Give the rows of image_embeddings, beside each the second model's vector if there is one."""
+    embeddings = lake.read(IMAGE_EMBEDDINGS)
+    images = embeddings.where(F.col("clip_model") == models.clip_identity)
+    if second is None:
+        return images
+    again = embeddings.where(F.col("clip_model") == second.clip_identity)
+    vectors = again.select("image_id", F.col("embedding").alias(RESCORING_COLUMN))
+    return images.join(vectors, "image_id")
 
 
 def prediction_hash(settings: Settings, models: Models) -> str:
     """Name the settings and models that decide a prediction."""
-    names = (models.clip_identity, models.sentence_identity)
+    second = Models.rescoring_of(settings)
+    names = [models.clip_identity, models.sentence_identity]
+    names += [second.clip_identity] if second else []
     return settings_hash(settings.prediction, *names, exclude=_NOT_CONTENT)
 
 
@@ -125,7 +149,7 @@ class PredictPrompts(Stage):
                 f"lower `prediction.k` or add prompts to `sources`."
             )
         hash_ = prediction_hash(context.settings, models)
-        images = lake.read(IMAGE_EMBEDDINGS).where(F.col("clip_model") == models.clip_identity)
+        images = embedded_images(lake, models, Models.rescoring_of(context.settings))
         done = lake.read(PREDICTIONS).where(F.col("settings_hash") == hash_)
         if settings.repredict:
             done = done.where(F.col("index_version") == index.version)
@@ -136,7 +160,7 @@ class PredictPrompts(Stage):
             return Counts(message=message, details=summary(context, hash_))
         context.progress(0, todo)
         predicted = (
-            search(pending, index.handle, settings)
+            search(pending, index.handle, settings, models)
             .withColumn("settings_hash", F.lit(hash_))
             .withColumn("confidence", F.expr(_confidence(context, hash_)))
             .withColumn("index_version", F.lit(index.version))

@@ -2,8 +2,19 @@
 
 from pydantic import Field, model_validator
 
+from promptknn.encoders.settings import ClipSettings
 from promptknn.prediction.combination import Combination, Space, Weighting
 from promptknn.section import Section
+
+
+class RescoringSettings(Section):
+    """A second CLIP model that scores the neighbours of the first again.
+
+    Their similarity becomes (1 - weight) * similarity + weight * the second model's similarity.
+    """
+
+    clip: ClipSettings
+    weight: float = Field(default=0.5, gt=0, le=1)
 
 
 class PredictionSettings(Section):
@@ -21,6 +32,9 @@ class PredictionSettings(Section):
     weighting: Weighting = "softmax"
     power: float = Field(default=4.0, ge=0, allow_inf_nan=False)
     temperature: float = Field(default=0.1, gt=0, allow_inf_nan=False)
+    rescoring: RescoringSettings | None = None
+    # Captions made of a picture's best classes join its neighbours: only of package-default.
+    captions: int = Field(default=0, ge=0, le=10)
     neighbours_kept: int = Field(default=10, ge=1)
     repredict: bool = False
 
@@ -36,6 +50,8 @@ class PredictionSettings(Section):
             self.power,
             self.temperature,
             self.knn_space,
+            self.rescoring.weight if self.rescoring else 0.0,
+            self.captions,
         )
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ INDEX_VERSIONS = Table(
     (
         Column("index_version", "STRING", "Hash of models, settings and prompts"),
         *MODELS,
+        Column("rescoring_model", "STRING", "Second CLIP model that scores again", nullable=True),
         Column("prompts", "BIGINT", "Prompts in the index"),
         Column("prompts_digest", "STRING", "Order-free digest of their ids"),
         Column("prompt_embeddings_version", "BIGINT", "Delta version the index was built from"),

@@ -1,0 +1,100 @@
+"""Captions predicted for a picture from its class profile, as candidates beside the prompts found.
+
+Only `package-default` tells classes: the caption of a picture's j best classes names these j.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from promptknn.deduplication.exact import prompt_id
+from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.models import Models
+from promptknn.encoders.package_default import class_names
+from promptknn.index.searchable import Neighbours, SearchableIndex, merge
+from promptknn.index.shard import Ordinals, Texts
+
+_CAPTIONS_KEPT = 100_000
+
+
+@dataclass(frozen=True)
+class CaptionShard:
+    """Captions, read as the prompts of a shard are.
+
+    Attributes:
+        captions: str, (m,).
+        vectors: float32, (m, d), their sentence embeddings.
+    """
+
+    captions: Texts
+    vectors: Vectors
+
+    def texts(self, ordinals: Ordinals) -> Texts:
+        """Give captions as an array of str."""
+        return self.captions[ordinals]
+
+    def sentence(self, ordinals: Ordinals) -> Vectors:
+        """Give the captions' sentence embeddings: float32, (n, d)."""
+        return self.vectors[ordinals]
+
+    def mapped(self, ordinals: Ordinals) -> Vectors:
+        """Give the same: the text tower of `package-default` is the sentence model."""
+        return self.sentence(ordinals)
+
+
+def compose(profile: Vectors, names: Sequence[str], count: int) -> list[str]:
+    """Write captions: the j-th names the j best classes.
+
+    Args:
+        profile: float32, (classes,), a picture's class profile.
+        names: of the classes.
+        count: how many captions.
+    """
+    best = [names[place] for place in np.argsort(-profile, kind="stable")[:count]]
+    return [f"a photo of {' and '.join(best[:number])}" for number in range(1, len(best) + 1)]
+
+
+def with_captions(
+    index: SearchableIndex, found: Neighbours, profiles: Vectors, models: Models, count: int
+) -> tuple[SearchableIndex, Neighbours]:
+    """Let predicted captions join the neighbours, each in its place by similarity.
+
+    Args:
+        index: was searched.
+        found: by it, k neighbours an image.
+        profiles: float32, (n, classes), the images' class profiles.
+        models: of the index.
+        count: captions an image.
+
+    Returns:
+        An index that holds the captions too, and the k nearest of both; a caption's prompt_id
+        starts with `caption:`.
+    """
+    if not len(profiles):
+        return index, found
+    captions = [compose(profile, class_names(), count) for profile in profiles]
+    flat = np.array([caption for each in captions for caption in each], dtype=object)
+    vectors = np.stack([_encoded(models, caption) for caption in flat])
+    shape = (len(profiles), len(captions[0]))
+    keys = index.query_map.keys(vectors).reshape(*shape, -1)
+    similarities = np.einsum("nd,ncd->nc", index.query_map.queries(profiles), keys)
+    beside = Neighbours(
+        similarities.astype(np.float32),
+        np.array([_id(caption) for caption in flat], dtype=object).reshape(shape),
+        np.full(shape, len(index.shards), dtype=np.int64),
+        np.arange(len(flat), dtype=np.int64).reshape(shape),
+    )
+    extended = SearchableIndex(index.shards, index.query_map, CaptionShard(flat, vectors))
+    return extended, merge([found, beside], found.similarities.shape[1])
+
+
+def _id(caption: str) -> str:
+    return f"caption:{prompt_id(caption)}"
+
+
+@lru_cache(maxsize=_CAPTIONS_KEPT)
+def _encoded(models: Models, caption: str) -> Vectors:
+    vector: Vectors = models.sentence_encoder().encode_texts([caption])[0]
+    return vector
