@@ -9,7 +9,6 @@ from promptknn.index.active import activate, active_index, index_location
 from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
 from promptknn.settings import Settings
-from promptknn.stage import Context
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 from tests.conftest import Run
 from tests.small import changed
@@ -31,7 +30,9 @@ def test_index_of_another_model_is_refused_by_the_key_to_set(
 def test_no_active_index_is_said_with_the_job_to_run(spark: SparkSession, tmp_path: Path) -> None:
     settings = Settings.model_validate({"lake": str(tmp_path / "lake")})
     Lake(spark, settings.lake, "first").create([INDEX_VERSIONS, INDEX_SHARDS])
-    with pytest.raises(MissingInputError, match=r"no active index: run jobs/build_index\.py"):
+    with pytest.raises(
+        MissingInputError, match=r"no active index for the CLIP model .*: run jobs/build_index\.py"
+    ):
         find(spark, settings)
 
 
@@ -43,7 +44,7 @@ def test_older_version_can_be_made_active_again(
     second = find(spark, built_copy)
     assert second != first
     lake = Lake(spark, built_copy.lake, "look")
-    activate(Context(spark, lake, built_copy, lambda done, total: None), first)
+    activate(lake, first)
     assert find(spark, built_copy) == first
     assert lake.read(INDEX_VERSIONS).where("active").count() == 1
 

@@ -53,10 +53,13 @@ def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
         MissingInputError: no index is active.
         ModelMismatchError: the active index was made with other models.
     """
-    rows = lake.read(INDEX_VERSIONS).where("active").collect()
+    rows = (
+        lake.read(INDEX_VERSIONS).where("active").collect() if lake.exists(INDEX_VERSIONS) else []
+    )
     if not rows:
         raise MissingInputError(
-            f"The lake {settings.lake} has no active index: run jobs/build_index.py first."
+            f"The lake {settings.lake} has no active index for the CLIP model "
+            f"{models.clip_identity}: run jobs/build_index.py first."
         )
     row = rows[0]
     for name, wanted, key in (

@@ -88,12 +88,13 @@ class _Build:
 
     def run(self) -> Counts:
         lake = self.context.lake
-        self._forget()
+        # Left by a build of the same version that was killed, or whose files were damaged.
+        shutil.rmtree(self.root / self.version, ignore_errors=True)
         query_map = fit_query_map(self.pool, self.models, self.settings, self._images())
         map_files = self._save_map(query_map)
         choice = choose(self.rows, self.settings)
         template = train(choice, self._sample(query_map, choice.lists))
-        lake.insert(INDEX_SHARDS, self._write_shards(query_map, template))
+        lake.replace(INDEX_SHARDS, self._write_shards(query_map, template))
         nprobe, measured, k, judged_by = self._tune(query_map, map_files, choice.lists)
         row = {
             "index_version": self.version,
@@ -129,13 +130,6 @@ class _Build:
             f"{query_map.kind} query map, recall@{k} {measured:.3f} by {judged_by}"
         )
         return Counts(rows_in=self.rows, rows_out=self.rows, message=message)
-
-    def _forget(self) -> None:
-        """Drop what an unfinished or damaged build of the same version left."""
-        self.context.lake.sql(
-            f"DELETE FROM {{0}} WHERE index_version = '{self.version}'", INDEX_SHARDS
-        )
-        shutil.rmtree(self.root / self.version, ignore_errors=True)
 
     def _save_map(self, query_map: QueryMap) -> dict[str, str]:
         folder = self.root / self.version / QUERY_MAP_FOLDER
