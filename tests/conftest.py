@@ -11,19 +11,13 @@ from filelock import FileLock
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from promptknn.cleaning.clean import CleanPrompts
-from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
-from promptknn.encoders.embed_prompts import EmbedPrompts
-from promptknn.images.embed_images import EmbedImages
-from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
-from promptknn.prediction.predict import PredictPrompts
 from promptknn.progress import Display
 from promptknn.runner import run_stages
 from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
-from promptknn.sources.ingest import IngestPrompts
 from promptknn.stage import Counts, Stage
+from tests.site import SAID, Site
 from tests.small import changed, small_settings
 
 Run = Callable[..., list[Counts]]
@@ -53,8 +47,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             application_name="promptknn-tests",
             conf={
                 "spark.driver.memory": "2g",
-                "spark.sql.shuffle.partitions": "2",
-                "spark.sql.codegen.wholeStage": "false",
+                "spark.sql.shuffle.partitions": "1",
+                "spark.databricks.delta.snapshotPartitions": "1",
                 "spark.sql.warehouse.dir": str(home / "warehouse"),
                 # A catalog that two threads may use; Derby's would lie in the working directory.
                 "spark.sql.catalogImplementation": "in-memory",
@@ -83,28 +77,18 @@ def run(spark: SparkSession) -> Run:
 
 
 @pytest.fixture(scope="session")
-def built(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The small run, done once for all of pytest's processes: read it, and change nothing."""
     base = tmp_path_factory.getbasetemp()
-    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
-    settings = small_settings(home)
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small"
     with FileLock(f"{home}.lock"):
-        if not (home / "done").exists():
-            _build(run, settings)
-            (home / "done").touch()
-    return settings
+        return Site.of(home) if (home / SAID).exists() else Site.made(home)
 
 
-def _build(run: Run, settings: Settings) -> None:
-    run(
-        settings,
-        IngestPrompts(),
-        CleanPrompts(),
-        EmbedPrompts(),
-        FindNearDuplicates(),
-        BuildIndex(),
-    )
-    run(settings, EmbedImages(), PredictPrompts())
+@pytest.fixture(scope="session")
+def built(site: Site) -> Settings:
+    """The settings of the small run: read its tables, and change nothing."""
+    return small_settings(site.home)
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from promptknn.encoders.encoder import Vectors, unit
-from promptknn.index.factory import Choice, train
+from promptknn.index.factory import FLAT, train
 from promptknn.index.query_map import identity_map
 from promptknn.index.searchable import SearchableIndex
 from promptknn.index.shard import Shard
 from promptknn.index.shard_writer import ShardWriter, WrittenShard
-
-FLAT = Choice("Flat", 0)
 
 
 def random_units(rows: int, dim: int, seed: int) -> Vectors:

@@ -1,10 +1,14 @@
 """A small real run: 400 prompts of the demo and three photographs of scikit-image."""
 
+import getpass
+import tempfile
 from pathlib import Path
 
 from promptknn.settings import Settings
 
 PROMPTS = 400
+# Shared by all runs: its files are named by what they hold.
+CACHE = Path(tempfile.gettempdir()) / f"promptknn-tests-{getpass.getuser()}"
 PHOTOGRAPHS = ("chelsea.png", "coffee.png", "rocket.jpg")
 
 
@@ -16,7 +20,7 @@ def small_tree(folder: Path) -> dict[str, object]:
         # One view: what is tested here is the flow, not the accuracy.
         "clip": {"views": 1},
         "images": {"paths": [f"package:skimage/data/{name}" for name in PHOTOGRAPHS]},
-        "index": {"cache": str(folder / "cache")},
+        "index": {"cache": str(CACHE)},
         "prediction": {"k": 100},
         "spark": {"conf": {"spark.sql.codegen.wholeStage": "false"}},
     }

@@ -4,12 +4,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from promptknn import locations
 from promptknn.errors import MissingInputError
 from promptknn.locations import (
     CommandLineText,
     Location,
     PathLocation,
     absolute,
+    default_cache,
     is_path,
     package_path,
 )
@@ -115,3 +117,8 @@ def test_a_bare_name_of_the_command_line_starts_at_the_working_directory(
 def test_a_bare_package_lies_where_it_is_installed() -> None:
     found = _Holder.model_validate({"place": "x", "file": "package:skimage"})
     assert found.file == package_path("package:skimage")
+
+
+def test_the_default_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locations.getpass, "getuser", lambda: "someone")
+    assert default_cache().endswith("promptknn-someone")

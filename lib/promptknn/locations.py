@@ -1,7 +1,9 @@
 """Where things lie: paths relative to a settings file, files of packages, names in a catalog."""
 
+import getpass
 import os
 import re
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -70,3 +72,9 @@ Location = Annotated[str, BeforeValidator(_resolve)]
 PathLocation = Annotated[Location, BeforeValidator(_as_path)]
 """A path, a URI or `package:NAME/path`, where no name in a catalog can be meant: a bare `a.csv` is
 a file beside the settings file."""
+
+
+def default_cache() -> str:
+    """Give a folder for what each host keeps: copies of indexes, and vectors of reference texts."""
+    user = getpass.getuser() if hasattr(os, "getuid") else "user"
+    return str(Path(tempfile.gettempdir()) / f"promptknn-{user}")

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from promptknn.settings import Settings
 from promptknn.tables import INDEX_SHARDS, PREDICTIONS
-from tests.small import small_tree
+from tests.small import CACHE, small_tree
 from tests.submission import FAST_START, submit_well, write_config
 from tests.vectors import assert_same_predictions
 
@@ -108,7 +108,7 @@ def test_cluster_predicts_what_one_machine_predicts(
         },
     }
     # More shards than workers, sent as broadcasts: each executor opens all of them.
-    tree["index"] = {"shards": 3, "distribution": "broadcast", "cache": str(tmp_path / "cache")}
+    tree["index"] = {"shards": 3, "distribution": "broadcast", "cache": str(CACHE)}
     config = write_config(tmp_path / "cluster.yaml", tree)
     assert "recall@100 1.000" in submit_well(WHOLE, config, tmp_path)
 

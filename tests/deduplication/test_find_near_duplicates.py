@@ -5,6 +5,7 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from promptknn.deduplication import pruning
 from promptknn.deduplication.exact import prompt_id
 from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
 from promptknn.encoders.models import Models
@@ -141,7 +142,10 @@ def test_killed_run_ends_in_the_same_rows_when_run_again(
     assert not (Path(lake.location) / "index" / "near-duplicates").exists()
 
 
-def test_large_pools_are_searched_by_lists(lake: Lake, pool: Pool) -> None:
+def test_large_pools_are_searched_by_lists(
+    lake: Lake, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "LARGEST_PROBED_SHARE", 1.0)
     add_embeddings(lake, pool)
     counts = find(lake, changed(BLOCKS, deduplication__exact_below=0))
     assert "lists compared, recall" in counts.message

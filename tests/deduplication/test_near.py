@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptknn.deduplication import near
+from promptknn.deduplication import near, pruning
 from promptknn.deduplication.near import NONE, Decisions, greedy, pairs_above
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search
 from promptknn.encoders.encoder import Vectors, unit
@@ -153,9 +153,17 @@ def test_pruned_search_decides_nearly_as_exact_search() -> None:
     assert (pruned != exact).sum() <= 0.005 * len(vectors)
 
 
-def test_a_sample_without_pairs_still_gives_a_search() -> None:
+def test_a_sample_without_pairs_still_gives_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = clustered(500, 64, clusters=500, noise=1.0, seed=7)
+    monkeypatch.setattr(pruning, "LARGEST_PROBED_SHARE", 1.0)
     search = pruned_search(len(vectors), vectors, 0.99, target_recall=0.999)
     assert search.measured_on == 0
     assert 0 < search.probes <= search.lists
     assert decide(vectors, 0.99, search).kept.all()
+
+
+def test_every_pair_is_compared_where_most_lists_would_be() -> None:
+    vectors = clustered(1_000, 64, clusters=10, noise=1.0, seed=8)
+    search = pruned_search(len(vectors), vectors, 0.5, target_recall=0.999)
+    assert search.lists == 0
+    assert decide(vectors, 0.5, search).kept.tolist() == brute_force(vectors, 0.5).tolist()

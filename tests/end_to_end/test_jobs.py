@@ -1,46 +1,25 @@
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from promptknn.lake import Lake
+from promptknn.prediction.predict import PredictPrompts
 from promptknn.settings import Settings
-from promptknn.tables import ALL_TABLES, JOB_RUNS, PREDICTIONS
+from promptknn.tables import PREDICTIONS
 from tests.checkpoints import tiny_clip
-from tests.small import PHOTOGRAPHS, PROMPTS, small_tree
-from tests.submission import run_here, run_well_here, submit, submit_well, write_config
+from tests.conftest import Run
+from tests.site import Site
+from tests.small import PHOTOGRAPHS, PROMPTS
+from tests.submission import run_here, run_well_here, submit
 from tests.vectors import assert_same_predictions
 
 
-@dataclass(frozen=True)
-class Site:
-    """A user's folder: the settings lie there, the jobs are started from another one."""
-
-    home: Path
-    elsewhere: Path
-    config: Path
-    said: str
-
-    def rows(self, table: str) -> int:
-        return DeltaTable(str(self.home / "lake" / table)).to_pyarrow_table().num_rows
-
-    def tables(self) -> dict[str, int]:
-        names = {table.name for table in ALL_TABLES} - {JOB_RUNS.name}
-        there = [name for name in sorted(names) if (self.home / "lake" / name).is_dir()]
-        return {name: self.rows(name) for name in there}
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("elsewhere")
-    tree = {**small_tree(home), "lake": "./lake"}
-    config = write_config(home / "small.yaml", tree)
-    said = submit_well("build_index", config, elsewhere)
-    # All cores here, one in the tests' own session: the predictions are compared below.
-    said += submit_well("predict_prompts", config, elsewhere)
-    return Site(home, elsewhere, config, said)
+def site_copy(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return site.copy(tmp_path_factory.mktemp("copy") / "small")
 
 
 def test_predictions_are_read_without_spark(site: Site) -> None:
@@ -74,20 +53,22 @@ def test_lake_lies_beside_the_settings_and_nothing_elsewhere(site: Site) -> None
 
 
 def test_one_core_and_two_predict_the_same(
-    spark: SparkSession, built: Settings, site: Site
+    spark: SparkSession, run: Run, site: Site, built_copy: Settings
 ) -> None:
-    found = spark.read.format("delta").load(str(site.home / "lake" / PREDICTIONS.name))
-    expected = spark.read.format("delta").load(f"{built.lake}/{PREDICTIONS.name}")
+    expected = spark.read.format("delta").load(str(site.home / "lake" / PREDICTIONS.name))
+    Lake(spark, built_copy.lake, "look").sql("DELETE FROM {0}", PREDICTIONS)
+    run(built_copy, PredictPrompts())
+    found = spark.read.format("delta").load(f"{built_copy.lake}/{PREDICTIONS.name}")
     assert_same_predictions(found, expected)
 
 
-def test_second_run_adds_rows_to_job_runs_only(spark: SparkSession, site: Site) -> None:
-    before, runs = site.tables(), site.rows("job_runs")
-    said = run_well_here("build_index", site.config)
-    said += run_well_here("predict_prompts", site.config)
+def test_second_run_adds_rows_to_job_runs_only(spark: SparkSession, site_copy: Site) -> None:
+    before, runs = site_copy.tables(), site_copy.rows("job_runs")
+    said = run_well_here("build_index", site_copy.config)
+    said += run_well_here("predict_prompts", site_copy.config)
     assert "nothing new in demo" in said
-    assert site.tables() == before
-    history = DeltaTable(str(site.home / "lake" / "job_runs")).to_pyarrow_table()
+    assert site_copy.tables() == before
+    history = DeltaTable(str(site_copy.home / "lake" / "job_runs")).to_pyarrow_table()
     assert history.num_rows > runs
     assert set(history.column("status").to_pylist()) == {"succeeded", "unchanged"}
     assert json.loads(history.column("settings")[0].as_py())["sources"][0]["prompts"] == PROMPTS
@@ -112,30 +93,30 @@ def test_wrong_setting_is_one_sentence_and_exit_code_2(
 
 
 def test_failure_in_the_lake_is_one_sentence_and_exit_code_2(
-    spark: SparkSession, site: Site
+    spark: SparkSession, site_copy: Site
 ) -> None:
-    code, said = run_here("predict_prompts", site.config, "--set", "prediction.k=9999")
+    code, said = run_here("predict_prompts", site_copy.config, "--set", "prediction.k=9999")
     assert code == 2
     assert "promptknn: prediction.k is 9999, but the index holds" in said
     assert "Traceback" not in said
-    history = DeltaTable(str(site.home / "lake" / "job_runs")).to_pyarrow_table().to_pylist()
+    history = DeltaTable(str(site_copy.home / "lake" / "job_runs")).to_pyarrow_table().to_pylist()
     (failed,) = [row for row in history if row["status"] == "failed"]
     assert failed["stage"] == "predict_prompts"
     assert failed["error"].startswith("SettingsError: prediction.k is 9999")
 
 
 def test_open_clip_checkpoint_goes_through_the_same_jobs(
-    spark: SparkSession, site: Site, tmp_path: Path
+    spark: SparkSession, site_copy: Site, tmp_path: Path
 ) -> None:
     model = tiny_clip(tmp_path / "tiny", seed=1)
     options = ("--set", f"clip.model={model}", "--set", "prediction.k=7")
-    run_well_here("build_index", site.config, *options)
-    run_well_here("predict_prompts", site.config, *options)
-    found = DeltaTable(str(site.home / "lake" / "predictions")).to_pyarrow_table().to_pylist()
+    run_well_here("build_index", site_copy.config, *options)
+    run_well_here("predict_prompts", site_copy.config, *options)
+    found = DeltaTable(str(site_copy.home / "lake" / "predictions")).to_pyarrow_table().to_pylist()
     ours = [row for row in found if row["clip_model"].startswith("local-dir:tiny@")]
     assert {Path(row["image_uri"]).name for row in ours} == set(PHOTOGRAPHS)
     assert {row["k"] for row in ours} == {7}
     assert {len(row["neighbours"]) for row in ours} == {7}
-    versions = DeltaTable(str(site.home / "lake" / "index_versions")).to_pyarrow_table()
+    versions = DeltaTable(str(site_copy.home / "lake" / "index_versions")).to_pyarrow_table()
     active = [row for row in versions.to_pylist() if row["active"]]
     assert [row["query_map"] for row in active] == ["identity"]

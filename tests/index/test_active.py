@@ -5,10 +5,10 @@ from pyspark.sql import SparkSession
 
 from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
-from promptknn.index.active import activate, active_index, index_location
+from promptknn.index.active import activate, active_index, index_location, shard_groups
 from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
-from promptknn.settings import Settings
+from promptknn.settings import IndexSettings, Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 from tests.conftest import Run
 from tests.small import changed
@@ -70,3 +70,14 @@ def test_index_lies_beside_a_lake_of_files_and_must_be_placed_for_a_schema(tmp_p
     assert index_location(schema) == Path(place)
     with pytest.raises(MissingInputError, match=r"main\.prompts.*set `index\.location`"):
         index_location(Settings(lake="main.prompts"))
+
+
+def test_small_indexes_are_opened_whole_and_large_ones_by_groups() -> None:
+    sizes = [5, 5, 5, 11, 2]
+    assert shard_groups(sizes, IndexSettings()) == ()
+    partitioned = IndexSettings(search="partitioned", group_bytes=10)
+    assert shard_groups(sizes, partitioned) == ((0, 1), (2,), (3,), (4,))
+    auto = IndexSettings(replicated_below_bytes=28, group_bytes=100)
+    assert shard_groups(sizes, auto) == ((0, 1, 2, 3, 4),)
+    assert shard_groups(sizes[:4], auto) == ()
+    assert shard_groups(sizes, IndexSettings(search="replicated", replicated_below_bytes=0)) == ()

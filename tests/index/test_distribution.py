@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from promptknn.errors import CorruptShardError
-from promptknn.index import distribution
-from promptknn.index.distribution import IndexHandle, SharedFolder, default_cache
+from promptknn.index.distribution import IndexHandle, SharedFolder
 from promptknn.index.query_map import identity_map
 from promptknn.index.shard import PROMPTS, VECTORS, Shard
 from promptknn.index.shard_writer import sha256
@@ -145,8 +144,3 @@ def test_a_handle_opens_the_index_in_another_process_s_memory(handle: IndexHandl
 
 def test_an_index_is_opened_once_a_process(handle: IndexHandle) -> None:
     assert handle.open() is handle.open()
-
-
-def test_the_default_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distribution.getpass, "getuser", lambda: "someone")
-    assert default_cache().endswith("promptknn-someone")

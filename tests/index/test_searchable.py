@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptknn.encoders.encoder import Vectors
-from promptknn.index.factory import Choice, train
+from promptknn.index.factory import train
 from promptknn.index.query_map import conse_map, identity_map
 from promptknn.index.searchable import SearchableIndex
 from promptknn.index.shard import Shard
@@ -20,7 +20,7 @@ LISTED = random_units(800, 16, seed=0)
 
 @pytest.fixture(scope="module")
 def lists() -> faiss.Index:
-    return train(Choice("IVF10,SQ8", 10), LISTED)
+    return train("IVF10,SQ8", LISTED)
 
 
 def _whole_numbers(rows: int, seed: int) -> Vectors:
@@ -115,7 +115,7 @@ def test_the_answer_of_inverted_lists_does_not_depend_on_shards(
 def test_rows_keep_as_many_neighbours_as_the_poorest_query_has(tmp_path: Path) -> None:
     keys = np.concatenate([np.tile([[1, 0]], (60, 1)), np.tile([[0, 1]], (7, 1))])
     keys = (keys + 0.01 * random_units(67, 2, seed=0)).astype(np.float32)
-    index = searchable(tmp_path, keys, 1, train(Choice("IVF2,SQ8", 2), keys), nprobe=1)
+    index = searchable(tmp_path, keys, 1, train("IVF2,SQ8", keys), nprobe=1)
     found = index.search_queries(np.eye(2, dtype=np.float32), 20)
     assert found.prompt_ids.shape == (2, 7)
     assert (found.ordinals >= 0).all()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from promptknn.errors import CorruptShardError
-from promptknn.index.factory import Choice, train
+from promptknn.index.factory import train
 from promptknn.index.shard import MAPPED, PROMPTS, SENTENCE, VECTORS, Shard
 from tests.shards import prompt_ids, random_units, write_shard
 
@@ -93,7 +93,7 @@ def test_ids_are_found_in_the_shard_that_holds_them(folder: Path) -> None:
 def inverted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shard of 600 prompts in 8 inverted lists."""
     folder, keys = tmp_path_factory.mktemp("inverted") / "shard", random_units(600, DIM, seed=0)
-    write_shard(folder, keys, empty=train(Choice("IVF8,SQ8", 8), keys))
+    write_shard(folder, keys, empty=train("IVF8,SQ8", keys))
     return folder
 
 

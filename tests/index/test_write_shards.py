@@ -2,7 +2,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 from promptknn.arrow_vectors import to_arrow
 from promptknn.encoders.encoder import unit
 from promptknn.index.factory import train
+from promptknn.index.fitted import Fitted
 from promptknn.index.query_map import centred_map
-from promptknn.index.ridge import RidgeSums
+from promptknn.index.ridge import Ridge, RidgeSums
 from promptknn.index.shard import MAPPED, Shard
 from promptknn.index.shard_writer import sha256
 from promptknn.index.write_shards import runs, write_shards
@@ -37,15 +37,15 @@ def _batches(*cuts: int) -> Iterator[pa.RecordBatch]:
         })  # fmt: skip
 
 
-def _template() -> np.ndarray:
-    return faiss.serialize_index(train(FLAT, CLIP))
+def _fitted(text_map: Ridge | None = None) -> Fitted:
+    return Fitted(MAP, text_map, train(FLAT, CLIP))
 
 
 @pytest.mark.parametrize("cuts", [(), (12, 13), (5, 12, 20), (0, 30), (29,)])
 def test_each_shard_holds_its_prompts_whatever_the_batches(
     tmp_path: Path, cuts: tuple[int, ...]
 ) -> None:
-    write = write_shards(MAP, None, _template(), tmp_path, "v1")
+    write = write_shards(_fitted(), tmp_path / "v1")
     written = pa.Table.from_batches(write(_batches(*cuts))).to_pylist()
     assert [row["shard_id"] for row in written] == [0, 2, 5]
     assert [row["prompts"] for row in written] == [12, 1, 17]
@@ -58,7 +58,7 @@ def test_each_shard_holds_its_prompts_whatever_the_batches(
 
 
 def test_rows_name_the_files_with_their_hash_and_size(tmp_path: Path) -> None:
-    write = write_shards(MAP, None, _template(), tmp_path, "v1")
+    write = write_shards(_fitted(), tmp_path / "v1")
     for row in pa.Table.from_batches(write(_batches())).to_pylist():
         files = list((tmp_path / row["path"]).iterdir())
         assert dict(row["files"]) == {file.name: sha256(file) for file in files}
@@ -66,7 +66,7 @@ def test_rows_name_the_files_with_their_hash_and_size(tmp_path: Path) -> None:
 
 
 def test_keys_are_what_the_query_map_makes_of_clip_embeddings(tmp_path: Path) -> None:
-    list(write_shards(MAP, None, _template(), tmp_path, "v1")(_batches()))
+    list(write_shards(_fitted(), tmp_path / "v1")(_batches()))
     keys = unit(CLIP - CLIP.mean(axis=0))
     similarities, ordinals = Shard(tmp_path / "v1" / "shard-00000", 0).search(keys[:12], 1)
     np.testing.assert_array_equal(ordinals[:, 0], np.arange(12))
@@ -75,18 +75,18 @@ def test_keys_are_what_the_query_map_makes_of_clip_embeddings(tmp_path: Path) ->
 
 def test_a_text_map_gives_each_prompt_its_mapped_vector(tmp_path: Path) -> None:
     text_map = RidgeSums.of(CLIP, SENTENCE).solve(0.1)
-    list(write_shards(MAP, text_map, _template(), tmp_path, "v1")(_batches(3, 20)))
+    list(write_shards(_fitted(text_map), tmp_path / "v1")(_batches(3, 20)))
     shard = Shard(tmp_path / "v1" / "shard-00005", 0)
     np.testing.assert_allclose(shard.mapped(np.arange(17)), text_map(CLIP)[13:], atol=1e-3)
 
 
 def test_without_a_text_map_there_are_no_mapped_vectors(tmp_path: Path) -> None:
-    list(write_shards(MAP, None, _template(), tmp_path, "v1")(_batches()))
+    list(write_shards(_fitted(), tmp_path / "v1")(_batches()))
     assert list(tmp_path.rglob(MAPPED)) == []
 
 
 def test_no_batches_write_no_shard(tmp_path: Path) -> None:
-    assert list(write_shards(MAP, None, _template(), tmp_path, "v1")(iter([]))) == []
+    assert list(write_shards(_fitted(), tmp_path / "v1")(iter([]))) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,7 +95,7 @@ def test_a_failure_midway_leaves_finished_shards_only(tmp_path: Path) -> None:
         yield from list(_batches(13, 20))[:2]
         raise ZeroDivisionError
 
-    write = write_shards(MAP, None, _template(), tmp_path, "v1")
+    write = write_shards(_fitted(), tmp_path / "v1")
     with pytest.raises(ZeroDivisionError):
         list(write(failing()))
     finished = sorted(path.name for path in (tmp_path / "v1").iterdir())

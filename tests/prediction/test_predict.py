@@ -64,7 +64,8 @@ def test_embedding_is_the_combination_of_the_nearest_prompts(
 def test_search_moves_no_rows_between_partitions(spark: SparkSession, built: Settings) -> None:
     lake = lake_of(spark, built)
     index = active_index(lake, built, Models.of(built))
-    found = search(lake.read(IMAGE_EMBEDDINGS), index.handle, built.prediction, Models.of(built))
+    images = lake.read(IMAGE_EMBEDDINGS)
+    found = search(images, len(PHOTOGRAPHS), index, built.prediction, Models.of(built))
     plan = found._jdf.queryExecution().executedPlan().toString()
     assert "MapInArrow" in plan
     assert "Exchange" not in plan

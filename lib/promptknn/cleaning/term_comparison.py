@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from promptknn.arrow_vectors import from_arrow, to_arrow
 from promptknn.cleaning.vocabulary import as_tokenized, nearest_words, whole_words
 from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.reference_texts import reference_vectors
 from promptknn.encoders.sentence import sentence_encoder
 from promptknn.settings import SentenceSettings
 from promptknn.tables import PROMPT_TERMS
@@ -32,15 +33,30 @@ class Words:
     vectors: Vectors
 
 
-@lru_cache(maxsize=1)
-def embedded_words(spark: SparkSession, sentence: SentenceSettings, identity: str) -> Words:
-    """Embed the vocabulary, once a session: as many words as the model has, whatever the prompts.
+def embedded_words(
+    spark: SparkSession, sentence: SentenceSettings, identity: str, cache: Path
+) -> Words:
+    """Embed the vocabulary, once a machine: as many words as the model has, whatever the prompts.
+
+    Args:
+        spark: the session whose tasks embed.
+        sentence: the model.
+        identity: of the model.
+        cache: folder where the vectors are kept.
 
     Raises:
         SettingsError: the model's tokenizer has no whole words.
     """
     words = whole_words(sentence_encoder(sentence, identity).tokenizer)
+    vectors = reference_vectors(
+        cache, identity, words, lambda: _embedded(spark, sentence, identity, words)
+    )
+    return Words(words, vectors)
 
+
+def _embedded(
+    spark: SparkSession, sentence: SentenceSettings, identity: str, words: list[str]
+) -> Vectors:
     def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         encoder = sentence_encoder(sentence, identity)
         for batch in batches:
@@ -54,7 +70,8 @@ def embedded_words(spark: SparkSession, sentence: SentenceSettings, identity: st
         .toArrow()
         .sort_by("word")
     )
-    return Words(embedded.column("word").to_pylist(), from_arrow(embedded.column("vector")))
+    # Arrow sorts words as Python does: by code point.
+    return from_arrow(embedded.column("vector"))
 
 
 def compare_terms(

@@ -23,7 +23,7 @@ from promptknn.tables import KEPT_PROMPTS, NEAR_DUPLICATES, PROMPT_EMBEDDINGS
 from promptknn.waves import Wave, plan_waves
 
 _SCRATCH = "near-duplicates"
-_SAMPLED_PROMPTS = 50_000
+_SAMPLED_PROMPTS = 100_000
 
 
 def decided(lake: Lake, table: Table, models: Models, settings: DeduplicationSettings) -> DataFrame:

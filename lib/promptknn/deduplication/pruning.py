@@ -14,15 +14,19 @@ import numpy.typing as npt
 from promptknn.deduplication.near import Pairs, pairs_above
 from promptknn.encoders.encoder import Vectors
 
-_LISTS_PER_ROOT = 2
+_LISTS_PER_ROOT = 8
 _ROWS_PER_LIST = 39
 _ITERATIONS = 10
-_PAIRS_MEASURED = 50_000
+_ROWS_MEASURED = 30_000
+_PAIRS_MEASURED = 20_000
 _QUERIES_AT_ONCE = 4_096
-# What the sample says is doubled: it is a sample, and a list more costs little.
-_SAFETY = 2
+# Half of the misses that the target allows stay in reserve: the pairs are a sample's.
+_RESERVE = 0.5
 _FEWEST_PROBES = 8
 _PROBED_SHARE_UNMEASURED = 1 / 16
+# All pairs are products of matrices, those of lists are products of vectors: a larger share of the
+# pairs takes as long as all of them.
+LARGEST_PROBED_SHARE = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,10 @@ def pruned_search(rows: int, sample: Vectors, threshold: float, target_recall: f
         rows: how many prompts there are.
         sample: float32, (n, d), unit rows of random prompts.
         threshold: cosine of near duplicates.
-        target_recall: share of the sample's pairs that must be found.
+        target_recall: share of the pairs that must be found.
+
+    Returns:
+        A search of every pair where lists would not be faster.
     """
     dim = sample.shape[1]
     lists = max(1, min(int(_LISTS_PER_ROOT * rows**0.5), len(sample) // _ROWS_PER_LIST))
@@ -83,15 +90,19 @@ def pruned_search(rows: int, sample: Vectors, threshold: float, target_recall: f
     assert isinstance(index, faiss.IndexIVF)
     index.cp.niter = _ITERATIONS
     index.train(sample)
-    ranks = _list_ranks(index.quantizer, sample, _sample_pairs(sample, threshold))
+    ranks = _list_ranks(index.quantizer, sample, _sample_pairs(sample[:_ROWS_MEASURED], threshold))
     if len(ranks):
-        wanted = np.sort(ranks)[int(np.ceil(target_recall * len(ranks))) - 1] + 1
-        probes = max(_FEWEST_PROBES, _SAFETY * int(wanted))
+        aim = 1 - (1 - target_recall) * _RESERVE
+        wanted = np.sort(ranks)[int(np.ceil(aim * len(ranks))) - 1] + 1
+        probes = max(_FEWEST_PROBES, int(wanted))
     else:
         probes = max(_FEWEST_PROBES, int(lists * _PROBED_SHARE_UNMEASURED))
-    index.nprobe = min(lists, probes)
-    recall = float((ranks < index.nprobe).mean()) if len(ranks) else 1.0
-    return Search(faiss.serialize_index(index), lists, index.nprobe, recall, len(ranks))
+    probes = min(lists, probes)
+    if probes > lists * LARGEST_PROBED_SHARE:
+        return exact_search(dim)
+    index.nprobe = probes
+    recall = float((ranks < probes).mean()) if len(ranks) else 1.0
+    return Search(faiss.serialize_index(index), lists, probes, recall, len(ranks))
 
 
 def _sample_pairs(sample: Vectors, threshold: float) -> Pairs:

@@ -13,7 +13,8 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.evaluation.cosine import mean_cosines
 from promptknn.index.distribution import IndexHandle
-from promptknn.index.searchable import Neighbours, SearchableIndex
+from promptknn.index.neighbours import Neighbours
+from promptknn.index.prompt_reading import FoundPrompts
 from promptknn.index.shard import Texts
 from promptknn.index.write_shards import RESCORING_COLUMN
 from promptknn.prediction.candidates import candidates
@@ -76,7 +77,7 @@ class _Prepared:
     mapped: Vectors | None
 
     @classmethod
-    def of(cls, index: SearchableIndex, found: Neighbours, with_mapped: bool) -> "_Prepared":
+    def of(cls, index: FoundPrompts, found: Neighbours, with_mapped: bool) -> "_Prepared":
         mapped = index.vectors(found, "clip_mapped") if with_mapped else None
         return cls(found.similarities, index.vectors(found), mapped)
 

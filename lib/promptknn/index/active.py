@@ -1,6 +1,6 @@
 """Which index version is active, and how tasks get it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
-from promptknn.index.distribution import IndexHandle, SharedFolder, default_cache
+from promptknn.index.distribution import IndexHandle, SharedFolder
+from promptknn.index.query_map import FILE
 from promptknn.index.shard_writer import sha256
 from promptknn.lake import Lake
-from promptknn.locations import is_path
+from promptknn.locations import default_cache, is_path
 from promptknn.settings import IndexSettings, Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 
@@ -23,11 +24,20 @@ QUERY_MAP_FOLDER = "query-map"
 
 @dataclass(frozen=True)
 class ActiveIndex:
-    """The active index version: its row in index_versions, and the handle that tasks open."""
+    """The active index version: its row in index_versions, and the handle that tasks open.
+
+    Attributes:
+        version: index_version.
+        prompts: how many it holds.
+        handle: tasks open it.
+        groups: numbers of the shards that a worker opens together, where it is too big for one;
+            empty where every worker opens all of them.
+    """
 
     version: str
     prompts: int
     handle: IndexHandle
+    groups: tuple[tuple[int, ...], ...]
 
 
 def index_location(settings: Settings) -> Path:
@@ -79,7 +89,34 @@ def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
             f"jobs/build_index.py, or leave `prediction.rescoring` out."
         )
     handle = handle_of(lake, settings, row.index_version, row.files, row.nprobe)
-    return ActiveIndex(row.index_version, row.prompts, handle)
+    of_version = F.col("index_version") == row.index_version
+    shards = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id")
+    groups = shard_groups([shard.bytes for shard in shards.collect()], settings.index)
+    return ActiveIndex(row.index_version, row.prompts, handle, groups)
+
+
+def shard_groups(sizes: Sequence[int], settings: IndexSettings) -> tuple[tuple[int, ...], ...]:
+    """Group neighbouring shards, so that a worker of a partitioned search opens few bytes.
+
+    Args:
+        sizes: bytes of each shard.
+        settings: `search`, and what it depends on.
+
+    Returns:
+        Numbers of the shards of each group; none where the search is replicated.
+    """
+    fits = sum(sizes) < settings.replicated_below_bytes
+    if settings.search == "replicated" or (settings.search == "auto" and fits):
+        return ()
+    groups: list[list[int]] = []
+    room = 0
+    for number, size in enumerate(sizes):
+        if not groups or size > room:
+            groups.append([])
+            room = settings.group_bytes
+        groups[-1].append(number)
+        room -= size
+    return tuple(tuple(group) for group in groups)
 
 
 def activate(lake: Lake, version: str) -> None:
@@ -108,7 +145,7 @@ def is_whole(lake: Lake, settings: Settings, version: str) -> bool:
 
 
 def handle_of(
-    lake: Lake, settings: Settings, version: str, map_files: Mapping[str, str], nprobe: int
+    lake: Lake, settings: Settings, version: str, files: Mapping[str, str], nprobe: int
 ) -> IndexHandle:
     """Make the handle of an index version.
 
@@ -116,14 +153,16 @@ def handle_of(
         lake: has the rows of its shards.
         settings: where the index lies and how it is distributed.
         version: the index version.
-        map_files: SHA-256 of each file of its query map.
+        files: SHA-256 of each file of what its shards share.
         nprobe: inverted lists to search for a query.
     """
     of_version = F.col("index_version") == version
     shards = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id").collect()
     root = index_location(settings)
     folders = [SharedFolder(str(root / shard.path), shard.files) for shard in shards]
-    query_map = SharedFolder(str(root / version / QUERY_MAP_FOLDER), map_files)
+    # Workers search with the query map alone.
+    needed = {FILE: files[FILE]}
+    query_map = SharedFolder(str(root / version / QUERY_MAP_FOLDER), needed)
     size = sum(shard.bytes for shard in shards)
     return share(lake.spark, settings.index, version, query_map, folders, size, nprobe)
 

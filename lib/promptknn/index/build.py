@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -19,12 +19,13 @@ from promptknn.index.active import (
     index_location,
     is_whole,
 )
-from promptknn.index.factory import choose, nprobe_candidates, train
+from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
 from promptknn.index.fit import fit_query_map, fit_text_map
+from promptknn.index.fitted import Fitted
+from promptknn.index.growth import Growth, growth_of
 from promptknn.index.pool import digest_of, pool_of
-from promptknn.index.query_map import FILE, QueryMap
+from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_similarities, found_similarities, recall
-from promptknn.index.shard_writer import sha256
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
 from promptknn.stage import Context, Counts, Stage
@@ -38,7 +39,10 @@ from promptknn.tables import (
 )
 
 # Keys of IndexSettings that change where an index lies or how it travels, not what it is.
-_NOT_CONTENT = frozenset({"location", "cache", "distribution", "broadcast_below_bytes"})
+_NOT_CONTENT = frozenset({
+    "location", "cache", "distribution", "broadcast_below_bytes", "search",
+    "replicated_below_bytes", "group_bytes", "refit_growth",
+})  # fmt: skip
 
 
 class BuildIndex(Stage):
@@ -60,11 +64,18 @@ class BuildIndex(Stage):
             )
         content = settings.index.model_dump_json(exclude=set(_NOT_CONTENT))
         identity = [models.clip_identity, models.sentence_identity, digest, str(rows), content]
-        version = settings_hash(*identity, *([second.clip_identity] if second else []))
-        if is_whole(lake, settings, version):
-            activate(lake, version)
-            return Counts(message=f"index {version} is up to date, {rows:,} prompts")
-        return _Build(context, models, second, pool, rows, digest, version, content).run()
+        identity += [second.clip_identity] if second else []
+        version = settings_hash(*identity)
+        same = lake.read(INDEX_VERSIONS).where(
+            (F.col("identity") == version) & (F.col("recall") >= settings.index.target_recall)
+        )
+        for known in same.orderBy(F.desc("active"), F.desc("built_at")).collect():
+            if is_whole(lake, settings, known.index_version):
+                activate(lake, known.index_version)
+                message = f"index {known.index_version} is up to date, {rows:,} prompts"
+                return Counts(message=message)
+        growth = growth_of(lake, settings, models, second, content, pool, rows)
+        return _Build(context, models, second, pool, rows, digest, version, content, growth).run()
 
 
 @dataclass(frozen=True)
@@ -75,67 +86,84 @@ class _Build:
     pool: DataFrame
     rows: int
     digest: str
-    version: str
+    identity: str
     content: str
+    growth: Growth | None
 
     @property
     def settings(self) -> IndexSettings:
         return self.context.settings.index
 
     @property
-    def root(self) -> Path:
-        return index_location(self.context.settings)
+    def version(self) -> str:
+        """Named by what it holds, and by what it grew from: the same again for the same run."""
+        if self.growth is None:
+            return self.identity
+        return settings_hash(self.identity, self.growth.base.index_version)
+
+    @property
+    def folder(self) -> Path:
+        return index_location(self.context.settings) / self.version
 
     def run(self) -> Counts:
-        lake = self.context.lake
+        lake, base = self.context.lake, self.growth.base if self.growth else None
         # Left by a build of the same version that was killed, or whose files were damaged.
-        shutil.rmtree(self.root / self.version, ignore_errors=True)
-        query_map = fit_query_map(self.pool, self.models, self.settings, self._images())
-        map_files = self._save_map(query_map)
-        choice = choose(self.rows, self.settings)
-        template = train(choice, self._sample(query_map, choice.lists))
-        lake.replace(INDEX_SHARDS, self._write_shards(query_map, template))
-        nprobe, measured, k, judged_by = self._tune(query_map, map_files, choice.lists)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        factory = base.factory if base else choose(self.rows, self.settings)
+        fitted = self._fitted(factory)
+        files = fitted.save(self.folder / QUERY_MAP_FOLDER)
+        lake.replace(INDEX_SHARDS, self._shards(fitted))
+        query_map = fitted.query_map
+        nprobe, measured, k, judged_by = self._tune(query_map, files, lists_of(factory))
         row = {
             "index_version": self.version,
+            "identity": self.identity,
+            "grown_from": base.index_version if base else None,
             "clip_model": self.models.clip_identity,
             "sentence_model": self.models.sentence_identity,
             "rescoring_model": self.second.clip_identity if self.second else None,
             "prompts": self.rows,
+            "fitted_prompts": base.fitted_prompts if base else self.rows,
             "prompts_digest": self.digest,
             "prompt_embeddings_version": lake.version(PROMPT_EMBEDDINGS),
-            "factory": choice.factory,
+            "factory": factory,
             "nprobe": nprobe,
             "recall": measured,
             "recall_queries": judged_by,
             "recall_k": k,
             "query_map": query_map.kind,
             "settings": self.content,
-            "files": map_files,
+            "files": files,
             "active": False,
         }
         schema = INDEX_VERSIONS.schema(*row)
         frame = lake.spark.createDataFrame([tuple(row.values())], schema)
         lake.replace(INDEX_VERSIONS, frame.withColumn("built_at", F.current_timestamp()))
-        if measured >= self.settings.target_recall:
-            activate(lake, self.version)
-        else:
+        if measured < self.settings.target_recall:
             raise PromptKnnError(
                 f"Index {self.version} has a measured recall@{k} of {measured:.3f}, under "
                 f"`index.target_recall` {self.settings.target_recall}: the index before it stays "
                 f"active; lower the target or set `index.kind` to flat."
             )
-        message = (
-            f"index {self.version}, {self.rows:,} prompts, {choice.factory}, "
+        activate(lake, self.version)
+        return Counts(self.rows, self.rows, message=(
+            f"index {self.version}, {self.rows:,} prompts{self._grown()}, {factory}, "
             f"{query_map.kind} query map, recall@{k} {measured:.3f} by {judged_by}"
-        )
-        return Counts(rows_in=self.rows, rows_out=self.rows, message=message)
+        ))  # fmt: skip
 
-    def _save_map(self, query_map: QueryMap) -> dict[str, str]:
-        folder = self.root / self.version / QUERY_MAP_FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        query_map.save(folder)
-        return {FILE: sha256(folder / FILE)}
+    def _grown(self) -> str:
+        if self.growth is None:
+            return ""
+        return f" ({self.growth.rows:,} written, {len(self.growth.kept)} shards stay)"
+
+    def _fitted(self, factory: str) -> Fitted:
+        if self.growth is not None:
+            root = index_location(self.context.settings)
+            return Fitted.load(root / self.growth.base.index_version / QUERY_MAP_FOLDER)
+        query_map = fit_query_map(self.pool, self.models, self.settings, self._images())
+        text_map = None if self.models.text_tower_is_sentence_model else fit_text_map(self.pool)
+        template = train(factory, self._sample(query_map, lists_of(factory)))
+        return Fitted(query_map, text_map, template)
 
     def _sample(self, query_map: QueryMap, lists: int) -> Vectors:
         """Take the prompts with the smallest ids (a random sample: ids are hashes)."""
@@ -143,33 +171,37 @@ class _Build:
         texts = self.pool.select("prompt_id", "clip_embedding").orderBy("prompt_id").limit(wanted)
         return query_map.keys(from_arrow(texts.toArrow().column("clip_embedding")))
 
-    def _write_shards(self, query_map: QueryMap, template: faiss.Index) -> DataFrame:
-        shards = self.settings.shards or -(-self.rows // self.settings.rows_per_shard)
+    def _shards(self, fitted: Fitted) -> DataFrame:
+        """Write shards; give the rows of index_shards, those of the shards that stay included."""
+        spark, growth = self.context.spark, self.growth
+        kept = growth.kept if growth else []
+        pool, rows = (growth.pending, growth.rows) if growth else (self.pool, self.rows)
+        first = growth.next_shard if growth else 0
+        staying = [(row.shard_id, row.prompts, row.path, row.bytes, row.files) for row in kept]
+        shards = spark.createDataFrame(staying, SCHEMA)
+        if rows:
+            shards = shards.union(spark.createDataFrame(self._write(fitted, pool, rows, first)))
+        return shards.withColumn("index_version", F.lit(self.version)).withColumn(
+            "built_at", F.current_timestamp()
+        )
+
+    def _write(self, fitted: Fitted, pool: DataFrame, rows: int, first: int) -> pa.Table:
+        shards = self.settings.shards or -(-rows // self.settings.rows_per_shard)
         # Ids are hashes: equal ranges of their first 32 bits are shards of about equal size.
         start = F.conv(F.substring("prompt_id", 1, 8), 16, 10).cast("bigint")
-        shard_id = F.floor(start * shards / F.lit(2**32)).cast("int")
-        text_map = None if self.models.text_tower_is_sentence_model else fit_text_map(self.pool)
-        serialised = faiss.serialize_index(template)
-        second = self.second is not None
-        writer = write_shards(query_map, text_map, serialised, self.root, self.version, second)
-        columns = ["prompt_id", "text", "clip_embedding", "sentence_embedding"]
-        written = (
-            self.pool.select(
-                shard_id.alias("shard_id"), *columns, *([RESCORING_COLUMN] if second else [])
-            )
+        shard_id = (F.floor(start * shards / F.lit(2**32)) + first).cast("int")
+        second = [RESCORING_COLUMN] if self.second else []
+        columns = ["prompt_id", "text", "clip_embedding", "sentence_embedding", *second]
+        return (
+            pool.select(shard_id.alias("shard_id"), *columns)
             .repartitionByRange(shards, "shard_id")
             .sortWithinPartitions("shard_id", "prompt_id")
-            .mapInArrow(writer, SCHEMA)
+            .mapInArrow(write_shards(fitted, self.folder, bool(second)), SCHEMA)
             .toArrow()
-        )  # fmt: skip
-        return (
-            self.context.spark.createDataFrame(written)
-            .withColumn("index_version", F.lit(self.version))
-            .withColumn("built_at", F.current_timestamp())
         )
 
     def _tune(
-        self, query_map: QueryMap, map_files: dict[str, str], lists: int
+        self, query_map: QueryMap, files: dict[str, str], lists: int
     ) -> tuple[int, float, int, str]:
         """Find the fewest lists to probe that reach the target recall."""
         queries, judged_by = self._queries(query_map)
@@ -178,7 +210,7 @@ class _Build:
         measured, nprobe = 0.0, 0
         for nprobe in nprobe_candidates(lists):
             handle = handle_of(
-                self.context.lake, self.context.settings, self.version, map_files, nprobe
+                self.context.lake, self.context.settings, self.version, files, nprobe
             )
             found = found_similarities(self.context.spark, handle, queries, k)
             measured = recall(found, exact)

@@ -4,12 +4,9 @@ A folder reaches the host's cache from a Spark broadcast variable or from shared
 against its sha256, and is seen there only when complete. Python workers that come later find it.
 """
 
-import getpass
-import os
 import shutil
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,15 +102,17 @@ class IndexHandle:
         shards = tuple(str(shard.fetch(cache)) for shard in self.shards)
         return _opened(str(self.query_map.fetch(cache)), shards, self.nprobe)
 
+    def open_query_map(self) -> QueryMap:
+        """Open the query map alone."""
+        return QueryMap.load(self.query_map.fetch(Path(self.cache)))
+
+    def part(self, numbers: Sequence[int]) -> "IndexHandle":
+        """Give the handle of some of its shards."""
+        return replace(self, shards=tuple(self.shards[number] for number in numbers))
+
 
 @lru_cache(maxsize=1)
 def _opened(query_map: str, shards: tuple[str, ...], nprobe: int) -> SearchableIndex:
     return SearchableIndex(
         [Shard(Path(folder), nprobe) for folder in shards], QueryMap.load(Path(query_map))
     )
-
-
-def default_cache() -> str:
-    """Give a folder for copies of indexes on each host, private to the user."""
-    user = getpass.getuser() if hasattr(os, "getuid") else "user"
-    return str(Path(tempfile.gettempdir()) / f"promptknn-{user}")

@@ -1,6 +1,6 @@
 """Which FAISS index holds the shards, trained once for all of them."""
 
-from dataclasses import dataclass
+import re
 from math import sqrt
 
 import faiss
@@ -10,33 +10,36 @@ from promptknn.settings import IndexSettings
 
 # FAISS warns below 39 training points a list, and gains little above 256.
 _ROWS_PER_LIST = 39
+_LISTS = re.compile(r"IVF(\d+),")
+FLAT = "Flat"
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A FAISS factory string, and whether it has inverted lists to probe."""
-
-    factory: str
-    lists: int
-
-
-def choose(rows: int, settings: IndexSettings) -> Choice:
+def choose(rows: int, settings: IndexSettings) -> str:
     """Choose the index: exact for small pools, inverted lists with 8-bit scalars for large ones.
 
     Args:
         rows: prompts in all shards together.
         settings: `kind` may force one; `flat_below` and `training_rows` bound the choice.
+
+    Returns:
+        A FAISS factory string.
     """
     if settings.kind == "flat" or (settings.kind == "auto" and rows <= settings.flat_below):
-        return Choice("Flat", 0)
+        return FLAT
     trained = min(rows, settings.training_rows)
     lists = max(1, min(int(4 * sqrt(rows)), trained // _ROWS_PER_LIST))
-    return Choice(f"IVF{lists},SQ8", lists)
+    return f"IVF{lists},SQ8"
 
 
-def train(choice: Choice, sample: Vectors) -> faiss.Index:
+def lists_of(factory: str) -> int:
+    """Give the number of inverted lists; 0 for a flat index."""
+    found = _LISTS.match(factory)
+    return int(found[1]) if found else 0
+
+
+def train(factory: str, sample: Vectors) -> faiss.Index:
     """Train an empty index (inner product) on a sample of keys: float32, (n, d), unit rows."""
-    index = faiss.index_factory(sample.shape[1], choice.factory, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(sample.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
         index.train(sample)
     return index

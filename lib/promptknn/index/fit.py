@@ -2,7 +2,8 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from functools import lru_cache, reduce
+from functools import reduce
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from promptknn.encoders.embed_prompts import EMBEDDED_SCHEMA, embed_texts
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.encoders.package_default import class_texts
+from promptknn.encoders.reference_texts import reference_vectors
 from promptknn.errors import MissingInputError, SettingsError
 from promptknn.index.query_map import (
     FEWEST_ROWS_FOR_RIDGE,
@@ -28,6 +30,7 @@ from promptknn.index.query_map import (
     ridge_map,
 )
 from promptknn.index.ridge import Ridge, RidgeSums
+from promptknn.locations import default_cache
 from promptknn.settings import IndexSettings
 
 _MEAN = "rows bigint, total binary"
@@ -60,7 +63,8 @@ def fit_query_map(
         return identity_map(len(mean))
     if kind == "centred":
         return centred_map(_image_mean(images), mean)
-    classes = _class_vectors(pool.sparkSession, models)
+    cache = Path(settings.cache or default_cache())
+    classes = _class_vectors(pool.sparkSession, models, cache)
     chosen: Kind = "ridge" if kind == "auto" else kind
     if kind == "auto" and rows < FEWEST_ROWS_FOR_RIDGE:
         chosen = "conse"
@@ -73,13 +77,19 @@ def fit_query_map(
     return ridge_map(_ridge_sums(parts, sums), mean)
 
 
-@lru_cache(maxsize=1)
-def _class_vectors(spark: SparkSession, models: Models) -> Vectors:
+def _class_vectors(spark: SparkSession, models: Models, cache: Path) -> Vectors:
+    texts = class_texts()
+    vectors = reference_vectors(
+        cache, models.sentence_identity, texts, lambda: _embedded(spark, models, texts)
+    )
+    return centred_class_vectors(vectors)
+
+
+def _embedded(spark: SparkSession, models: Models, texts: list[str]) -> Vectors:
     # In workers: they have the model at hand, and the driver needs none.
-    texts = list(enumerate(class_texts()))
-    frame = spark.createDataFrame(texts, "number int, text string")
+    frame = spark.createDataFrame(list(enumerate(texts)), "number int, text string")
     embedded = (
-        frame.select(F.format_string("%04d", "number").alias("prompt_id"), "text")
+        frame.select(F.format_string("%06d", "number").alias("prompt_id"), "text")
         .repartition(_CLASS_TASKS)
         .mapInArrow(embed_texts(models), EMBEDDED_SCHEMA)
         .select("prompt_id", "sentence_embedding")
@@ -87,7 +97,7 @@ def _class_vectors(spark: SparkSession, models: Models) -> Vectors:
         # Spark's own sort would embed twice: once to sample the ranges.
         .sort_by("prompt_id")
     )
-    return centred_class_vectors(from_arrow(embedded.column("sentence_embedding")))
+    return from_arrow(embedded.column("sentence_embedding"))
 
 
 def _kind(models: Models, settings: IndexSettings) -> Kind | Literal["auto"]:

@@ -46,28 +46,31 @@ def exact_similarities(pool: DataFrame, query_map: QueryMap, queries: Vectors, k
         pool.select("clip_embedding")
         .coalesce(_MOST_PARTS)
         .mapInArrow(_best_of_part(query_map, queries, k), "similarities array<float>")
-        .toArrow()
     )
-    every = from_arrow(parts.column("similarities")).reshape(-1, *queries.shape[:1], k)
-    every = np.concatenate(list(every), axis=1)
-    return -np.sort(-every, axis=1)[:, :k]
+    return _best(parts, queries, k)
 
 
 def found_similarities(
     spark: SparkSession, handle: IndexHandle, queries: Vectors, k: int
 ) -> Vectors:
-    """Search the index inside a Spark task, as predictions do: float32, (n, k), best first."""
+    """Search the index inside Spark tasks, a shard each: float32, (n, k), best first."""
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for _ in batches:
-            pass
-        found = handle.open().search_queries(queries, k).similarities
-        full = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        full[:, : found.shape[1]] = found
-        yield pa.RecordBatch.from_arrays([to_arrow(full)], ["similarities"])
+        for batch in batches:
+            for number in batch.column("id").to_pylist():
+                found = handle.part([number]).open().search_queries(queries, k).similarities
+                full = np.full((len(queries), k), -np.inf, dtype=np.float32)
+                full[:, : found.shape[1]] = found
+                yield pa.RecordBatch.from_arrays([to_arrow(full.reshape(1, -1))], ["similarities"])
 
-    one = spark.range(1, numPartitions=1)
-    return from_arrow(one.mapInArrow(search, "similarities array<float>").toArrow().column(0))
+    shards = spark.range(0, len(handle.shards), numPartitions=len(handle.shards))
+    return _best(shards.mapInArrow(search, "similarities array<float>"), queries, k)
+
+
+def _best(parts: DataFrame, queries: Vectors, k: int) -> Vectors:
+    """Merge partial answers: float32, (n, k)."""
+    every = from_arrow(parts.toArrow().column("similarities")).reshape(-1, len(queries), k)
+    return -np.sort(-np.concatenate(list(every), axis=1), axis=1)[:, :k]
 
 
 def _best_of_part(

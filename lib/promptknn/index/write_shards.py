@@ -1,17 +1,14 @@
 """Writing shards inside Spark's workers, from prompts sorted by shard and prompt_id."""
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import faiss
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from promptknn.arrow_runs import runs_of
 from promptknn.arrow_vectors import from_arrow
-from promptknn.index.query_map import QueryMap
-from promptknn.index.ridge import Ridge
+from promptknn.index.fitted import Fitted
 from promptknn.index.shard_writer import ShardWriter
 
 RESCORING_COLUMN = "rescoring_embedding"
@@ -19,29 +16,22 @@ SCHEMA = "shard_id int, prompts bigint, path string, bytes bigint, files map<str
 
 
 def write_shards(
-    query_map: QueryMap,
-    text_map: Ridge | None,
-    template: npt.NDArray[np.uint8],
-    root: Path,
-    version: str,
-    with_rescoring: bool = False,
+    fitted: Fitted, folder: Path, with_rescoring: bool = False
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes sorted prompts into shards inside Spark's workers.
 
     Args:
-        query_map: takes CLIP text embeddings to keys.
-        text_map: takes CLIP text embeddings into the sentence space; None where CLIP's text tower
-            is the sentence model.
-        template: a trained empty index, serialised.
-        root: the index location.
-        version: names the folder of the shards.
+        fitted: what all shards share.
+        folder: of the index version, under the index location.
         with_rescoring: whether the prompts have the column RESCORING_COLUMN.
     """
+    query_map, text_map = fitted.query_map, fitted.text_map
+    template = faiss.serialize_index(fitted.template)
 
     def one(shard_id: int, parts: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
-        path = f"{version}/shard-{shard_id:05d}"
+        name = f"shard-{shard_id:05d}"
         empty = faiss.deserialize_index(template)
-        with ShardWriter(root / path, empty, text_map is not None, with_rescoring) as writer:
+        with ShardWriter(folder / name, empty, text_map is not None, with_rescoring) as writer:
             for part in parts:
                 clip = from_arrow(part.column("clip_embedding"))
                 sentence = from_arrow(part.column("sentence_embedding"))
@@ -53,7 +43,7 @@ def write_shards(
         return pa.RecordBatch.from_pydict({
             "shard_id": pa.array([shard_id], pa.int32()),
             "prompts": pa.array([shard.prompts], pa.int64()),
-            "path": [path],
+            "path": [f"{folder.name}/{name}"],
             "bytes": pa.array([shard.bytes], pa.int64()),
             "files": pa.array([list(shard.files.items())], pa.map_(pa.string(), pa.string())),
         })  # fmt: skip
@@ -67,7 +57,7 @@ def write_shards(
 
 def runs(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
     """Group batches sorted by shard_id into one stream of batches a shard."""
-    pieces = _pieces(batches)
+    pieces = runs_of(batches, "shard_id")
     first = next(pieces, None)
     waiting: list[tuple[int, pa.RecordBatch]] = [first] if first else []
 
@@ -80,12 +70,3 @@ def runs(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.R
 
     while waiting:
         yield waiting[0][0], of_shard(waiting[0][0])
-
-
-def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    for batch in batches:
-        numbers = np.asarray(batch.column("shard_id"))
-        edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-        for start, stop in pairwise(edges):
-            if stop > start:
-                yield int(numbers[start]), batch.slice(start, stop - start)

@@ -13,7 +13,8 @@ from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.encoders.package_default import class_names
-from promptknn.index.searchable import Neighbours, SearchableIndex, merge
+from promptknn.index.neighbours import Neighbours, merge
+from promptknn.index.prompt_reading import FoundPrompts
 from promptknn.index.shard import Ordinals, Texts
 
 _CAPTIONS_KEPT = 100_000
@@ -57,36 +58,36 @@ def compose(profile: Vectors, names: Sequence[str], count: int) -> list[str]:
 
 
 def with_captions(
-    index: SearchableIndex, found: Neighbours, profiles: Vectors, models: Models, count: int
-) -> tuple[SearchableIndex, Neighbours]:
+    prompts: FoundPrompts, found: Neighbours, profiles: Vectors, models: Models, count: int
+) -> tuple[FoundPrompts, Neighbours]:
     """Let predicted captions join the neighbours, each in its place by similarity.
 
     Args:
-        index: was searched.
-        found: by it, k neighbours an image.
+        prompts: what the neighbours point into.
+        found: k neighbours an image.
         profiles: float32, (n, classes), the images' class profiles.
         models: of the index.
         count: captions an image.
 
     Returns:
-        An index that holds the captions too, and the k nearest of both; a caption's prompt_id
+        The prompts with the captions beside them, and the k nearest of both; a caption's prompt_id
         starts with `caption:`.
     """
     if not len(profiles):
-        return index, found
+        return prompts, found
     captions = [compose(profile, class_names(), count) for profile in profiles]
     flat = np.array([caption for each in captions for caption in each], dtype=object)
     vectors = np.stack([_encoded(models, caption) for caption in flat])
     shape = (len(profiles), len(captions[0]))
-    keys = index.query_map.keys(vectors).reshape(*shape, -1)
-    similarities = np.einsum("nd,ncd->nc", index.query_map.queries(profiles), keys)
+    keys = prompts.query_map.keys(vectors).reshape(*shape, -1)
+    similarities = np.einsum("nd,ncd->nc", prompts.query_map.queries(profiles), keys)
     beside = Neighbours(
         similarities.astype(np.float32),
         np.array([_id(caption) for caption in flat], dtype=object).reshape(shape),
-        np.full(shape, len(index.shards), dtype=np.int64),
+        np.full(shape, len(prompts.stored), dtype=np.int64),
         np.arange(len(flat), dtype=np.int64).reshape(shape),
     )
-    extended = SearchableIndex(index.shards, index.query_map, CaptionShard(flat, vectors))
+    extended = FoundPrompts(prompts.stored, prompts.query_map, CaptionShard(flat, vectors))
     return extended, merge([found, beside], found.similarities.shape[1])
 
 

@@ -1,104 +1,38 @@
-"""The stage that predicts prompts: a map-only search of the index for every image."""
+"""The stage that predicts prompts for every image that has none yet."""
 
-from collections.abc import Callable, Iterator
-
-import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promptknn.arrow_vectors import from_arrow, to_arrow
 from promptknn.encoders.models import Models
 from promptknn.errors import SettingsError
 from promptknn.evaluation.calibration import Calibration
-from promptknn.index.active import active_index
-from promptknn.index.distribution import IndexHandle
-from promptknn.index.searchable import Neighbours, SearchableIndex
-from promptknn.index.shard import Texts
+from promptknn.index.active import ActiveIndex, active_index
 from promptknn.index.write_shards import RESCORING_COLUMN
 from promptknn.lake import Lake
-from promptknn.prediction.candidates import candidates
+from promptknn.prediction.partitioned import search_partitioned
+from promptknn.prediction.replicated import search_replicated
 from promptknn.prediction.summary import summary
 from promptknn.settings import PredictionSettings, Settings, settings_hash
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import CALIBRATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
 
-_MADE_HERE = [
-    "image_id", "image_uri", "predicted_prompt", "neighbours", "embedding", "dim",
-    "mean_similarity", "agreement", "k",
-]  # fmt: skip
-_SCHEMA = PREDICTIONS.schema(*_MADE_HERE)
 # Keys that do not change what is predicted.
 _NOT_CONTENT = frozenset({"repredict"})
-_IMAGES_A_SEARCH = 256
-
-
-def predict_batches(
-    handle: IndexHandle, settings: PredictionSettings, models: Models
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that predicts for image_id, image_uri and embedding in Spark's workers.
-
-    Where neighbours are scored again it also takes rescoring_embedding.
-    """
-
-    def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        index = handle.open()
-        for batch in batches:
-            for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
-                some = batch.slice(start, _IMAGES_A_SEARCH)
-                yield _predict(index, some, settings, models)
-
-    return predict
-
-
-def _predict(
-    index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings, models: Models
-) -> pa.RecordBatch:
-    found = index.search(from_arrow(images.column("embedding")), settings.k)
-    combination = settings.combination
-    index, found = candidates(index, found, images, models, combination)
-    mapped = index.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
-    neighbours = index.vectors(found)
-    embedding = combination.e_pred(found.similarities, neighbours, mapped)
-    signals = combination.signals(found.similarities, neighbours)
-    texts = index.texts(found, settings.neighbours_kept)
-    rows, k = found.similarities.shape
-    columns = {
-        "image_id": images.column("image_id"),
-        "image_uri": images.column("image_uri"),
-        "predicted_prompt": pa.array(texts[:, 0], pa.string()),
-        "neighbours": _neighbours_column(found, texts),
-        "embedding": to_arrow(embedding),
-        "dim": pa.array(np.full(rows, embedding.shape[1], np.int32)),
-        "mean_similarity": pa.array(np.ascontiguousarray(signals[:, 0])),
-        "agreement": pa.array(np.ascontiguousarray(signals[:, 1])),
-        "k": pa.array(np.full(rows, k, np.int32)),
-    }
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
-    rows, kept = texts.shape
-    neighbours = pa.StructArray.from_arrays(
-        [
-            pa.array(np.tile(np.arange(1, kept + 1, dtype=np.int32), rows)),
-            pa.array(found.prompt_ids[:, :kept].ravel(), pa.string()),
-            pa.array(texts.ravel(), pa.string()),
-            pa.array(np.ascontiguousarray(found.similarities[:, :kept]).ravel()),
-        ],
-        ["rank", "prompt_id", "prompt", "similarity"],
-    )
-    offsets = pa.array(np.arange(0, rows * kept + 1, kept, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, neighbours)
 
 
 def search(
-    images: DataFrame, handle: IndexHandle, settings: PredictionSettings, models: Models
+    images: DataFrame,
+    todo: int,
+    index: ActiveIndex,
+    settings: PredictionSettings,
+    models: Models,
 ) -> DataFrame:
-    """Predict for image_id, image_uri and embedding, map-only: rows stay where they are."""
+    """Predict for todo rows of image_id, image_uri and embedding, as the index's size asks."""
     names = ["image_id", "image_uri", "embedding"]
     columns = images.select(*names, *([RESCORING_COLUMN] if settings.rescoring else []))
-    return columns.mapInArrow(predict_batches(handle, settings, models), _SCHEMA)
+    if index.groups:
+        return search_partitioned(columns, todo, index.handle, index.groups, settings, models)
+    return search_replicated(columns, index.handle, settings, models)
 
 
 def embedded_images(lake: Lake, models: Models, second: Models | None) -> DataFrame:
@@ -160,7 +94,7 @@ class PredictPrompts(Stage):
             return Counts(message=message, details=summary(context, hash_))
         context.progress(0, todo)
         predicted = (
-            search(pending, index.handle, settings, models)
+            search(pending, todo, index, settings, models)
             .withColumn("settings_hash", F.lit(hash_))
             .withColumn("confidence", F.expr(_confidence(context, hash_)))
             .withColumn("index_version", F.lit(index.version))

@@ -1,0 +1,153 @@
+"""Growing an index: new prompts become new shards, and only shards with removed prompts are redone.
+
+The query map and the trained index of the version before stay as they are, so that the shards of
+both versions answer alike. Shards no larger than what is written join it, as in a merge tree: their
+number stays small, and a prompt is rewritten only as often as the index doubles.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from promptknn.encoders.models import Models
+from promptknn.index.active import index_location, is_whole
+from promptknn.index.factory import FLAT
+from promptknn.index.shard import PROMPTS as PROMPTS_FILE
+from promptknn.lake import Lake
+from promptknn.settings import IndexSettings, Settings
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What becomes of the version before.
+
+    Attributes:
+        base: its row in index_versions.
+        kept: rows in index_shards of the shards that stay.
+        pending: the pool's prompts that no kept shard holds.
+        rows: how many these are.
+    """
+
+    base: Row
+    kept: list[Row]
+    pending: DataFrame
+    rows: int
+
+    @property
+    def next_shard(self) -> int:
+        """The first number that no kept shard has."""
+        return 1 + max(int(shard.shard_id) for shard in self.kept)
+
+
+def growth_of(
+    lake: Lake,
+    settings: Settings,
+    models: Models,
+    second: Models | None,
+    content: str,
+    pool: DataFrame,
+    rows: int,
+) -> Growth | None:
+    """Plan how the active version grows to hold a pool.
+
+    Args:
+        lake: has the version.
+        settings: of the job.
+        models: of the pool.
+        second: models that score again, if any.
+        content: the index settings that decide what an index is, as index_versions keeps them.
+        pool: prompts to hold.
+        rows: how many.
+
+    Returns:
+        None where the index is built anew: there is none of these models and settings, its files
+        are damaged, or it has outgrown what its query map and lists were fitted on.
+    """
+    active = lake.read(INDEX_VERSIONS).where("active").collect()
+    if not active or settings.index.shards is not None:
+        return None
+    base = active[0]
+    wanted = (models.clip_identity, models.sentence_identity, content)
+    if (base.clip_model, base.sentence_model, base.settings) != wanted:
+        return None
+    if base.rescoring_model != (second.clip_identity if second else None):
+        return None
+    if outgrown(base.fitted_prompts, rows, base.factory, settings.index):
+        return None
+    if not is_whole(lake, settings, base.index_version):
+        return None
+    shards = lake.read(INDEX_SHARDS).where(F.col("index_version") == base.index_version).collect()
+    held = _held(lake, shards, index_location(settings))
+    ids = pool.select("prompt_id")
+    removed = held.join(ids, "prompt_id", "left_anti").select("shard_id").distinct().collect()
+    new = ids.join(held, "prompt_id", "left_anti").count()
+    sizes = {shard.shard_id: shard.prompts for shard in shards}
+    again = to_rewrite(sizes, {row.shard_id for row in removed}, new, settings.index.rows_per_shard)
+    kept = [shard for shard in shards if shard.shard_id not in again]
+    if not kept:
+        return None
+    stays = held.where(F.col("shard_id").isin([shard.shard_id for shard in kept]))
+    pending = pool.join(stays.select("prompt_id"), "prompt_id", "left_anti")
+    return Growth(base, kept, pending, rows - sum(shard.prompts for shard in kept))
+
+
+def outgrown(fitted: int, rows: int, factory: str, settings: IndexSettings) -> bool:
+    """Tell whether a pool is too large for what was fitted on a smaller one.
+
+    Args:
+        fitted: prompts that the query map and the lists were fitted on.
+        rows: prompts in the pool.
+        factory: the FAISS factory of the version before.
+        settings: `refit_growth` says how far a pool may grow, `flat_below` how large it may be
+            without lists.
+    """
+    flat_is_too_slow = factory == FLAT and settings.kind == "auto" and rows > settings.flat_below
+    return flat_is_too_slow or rows > fitted * settings.refit_growth
+
+
+def to_rewrite(sizes: Mapping[int, int], outdated: set[int], new: int, full: int) -> set[int]:
+    """Choose the shards whose prompts are written again, with the new ones.
+
+    Args:
+        sizes: prompts of each shard.
+        outdated: shards with prompts that are no longer in the pool.
+        new: prompts that no shard holds.
+        full: prompts of a full shard, which is written again only if it is outdated.
+    """
+    chosen = set(outdated)
+    writing = new + sum(sizes[shard] for shard in chosen)
+    for shard in sorted(set(sizes) - chosen, key=lambda shard: (sizes[shard], shard)):
+        if sizes[shard] > writing or sizes[shard] >= full:
+            break
+        chosen.add(shard)
+        writing += sizes[shard]
+    return chosen
+
+
+def _held(lake: Lake, shards: list[Row], root: Path) -> DataFrame:
+    """Read the ids that shards hold: shard_id, prompt_id."""
+    places = lake.spark.createDataFrame(
+        [(shard.shard_id, shard.path) for shard in shards], "shard_id int, path string"
+    )
+    return places.repartition(len(shards)).mapInArrow(
+        _read_ids(root), "shard_id int, prompt_id string"
+    )
+
+
+def _read_ids(root: Path) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for shard_id, path in zip(*(column.to_pylist() for column in batch), strict=True):
+                with pa.memory_map(str(root / path / PROMPTS_FILE)) as file:
+                    stored = pa.ipc.open_file(file)
+                    for number in range(stored.num_record_batches):
+                        ids = stored.get_batch(number).column("prompt_id")
+                        numbers = pa.array([shard_id] * len(ids), pa.int32())
+                        yield pa.RecordBatch.from_pydict({"shard_id": numbers, "prompt_id": ids})
+
+    return read

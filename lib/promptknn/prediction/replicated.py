@@ -1,0 +1,40 @@
+"""Search where every worker maps the whole index: map-only, rows stay where they are."""
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from promptknn.arrow_vectors import from_arrow
+from promptknn.encoders.models import Models
+from promptknn.index.distribution import IndexHandle
+from promptknn.prediction.answer import ANSWER_SCHEMA, answer
+from promptknn.settings import PredictionSettings
+
+_IMAGES_A_SEARCH = 256
+
+
+def search_replicated(
+    images: DataFrame, handle: IndexHandle, settings: PredictionSettings, models: Models
+) -> DataFrame:
+    """Predict for image_id, image_uri, embedding (and rescoring_embedding)."""
+    return images.mapInArrow(predict_batches(handle, settings, models), ANSWER_SCHEMA)
+
+
+def predict_batches(
+    handle: IndexHandle, settings: PredictionSettings, models: Models
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that predicts for image_id, image_uri and embedding in Spark's workers.
+
+    Where neighbours are scored again it also takes rescoring_embedding.
+    """
+
+    def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        index = handle.open()
+        for batch in batches:
+            for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
+                some = batch.slice(start, _IMAGES_A_SEARCH)
+                found = index.search(from_arrow(some.column("embedding")), settings.k)
+                yield answer(index, found, some, settings, models)
+
+    return predict
