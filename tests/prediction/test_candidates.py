@@ -16,7 +16,8 @@ from promptknn.evaluation.variants import CONFIGURED
 from promptknn.images.embed_images import EmbedImages
 from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
-from promptknn.prediction.predict import PredictPrompts, prediction_hash
+from promptknn.prediction.predict import PredictPrompts
+from promptknn.prediction.predicted import prediction_hash
 from promptknn.settings import Settings
 from promptknn.stage import Context
 from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS, PROMPT_EMBEDDINGS

@@ -2,24 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promptknn.arrow_vectors import from_arrow, to_arrow
 from promptknn.encoders.models import Models
-from promptknn.errors import SettingsError
 from promptknn.evaluation.calibration import Calibration
 from promptknn.index.active import active_index
 from promptknn.index.distribution import IndexHandle
-from promptknn.index.searchable import Neighbours, SearchableIndex
-from promptknn.index.shard import Texts
 from promptknn.index.write_shards import RESCORING_COLUMN
 from promptknn.lake import Lake
-from promptknn.prediction.candidates import candidates
+from promptknn.prediction.predicted import check_k, predict_images, prediction_hash
 from promptknn.prediction.summary import summary
-from promptknn.settings import PredictionSettings, Settings, settings_hash
+from promptknn.settings import PredictionSettings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import CALIBRATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
 
@@ -28,8 +23,6 @@ _MADE_HERE = [
     "mean_similarity", "agreement", "k",
 ]  # fmt: skip
 _SCHEMA = PREDICTIONS.schema(*_MADE_HERE)
-# Keys that do not change what is predicted.
-_NOT_CONTENT = frozenset({"repredict"})
 _IMAGES_A_SEARCH = 256
 
 
@@ -46,50 +39,9 @@ def predict_batches(
         for batch in batches:
             for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
                 some = batch.slice(start, _IMAGES_A_SEARCH)
-                yield _predict(index, some, settings, models)
+                yield predict_images(index, some, settings, models)
 
     return predict
-
-
-def _predict(
-    index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings, models: Models
-) -> pa.RecordBatch:
-    found = index.search(from_arrow(images.column("embedding")), settings.k)
-    combination = settings.combination
-    index, found = candidates(index, found, images, models, combination)
-    mapped = index.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
-    neighbours = index.vectors(found)
-    embedding = combination.e_pred(found.similarities, neighbours, mapped)
-    signals = combination.signals(found.similarities, neighbours)
-    texts = index.texts(found, settings.neighbours_kept)
-    rows, k = found.similarities.shape
-    columns = {
-        "image_id": images.column("image_id"),
-        "image_uri": images.column("image_uri"),
-        "predicted_prompt": pa.array(texts[:, 0], pa.string()),
-        "neighbours": _neighbours_column(found, texts),
-        "embedding": to_arrow(embedding),
-        "dim": pa.array(np.full(rows, embedding.shape[1], np.int32)),
-        "mean_similarity": pa.array(np.ascontiguousarray(signals[:, 0])),
-        "agreement": pa.array(np.ascontiguousarray(signals[:, 1])),
-        "k": pa.array(np.full(rows, k, np.int32)),
-    }
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
-    rows, kept = texts.shape
-    neighbours = pa.StructArray.from_arrays(
-        [
-            pa.array(np.tile(np.arange(1, kept + 1, dtype=np.int32), rows)),
-            pa.array(found.prompt_ids[:, :kept].ravel(), pa.string()),
-            pa.array(texts.ravel(), pa.string()),
-            pa.array(np.ascontiguousarray(found.similarities[:, :kept]).ravel()),
-        ],
-        ["rank", "prompt_id", "prompt", "similarity"],
-    )
-    offsets = pa.array(np.arange(0, rows * kept + 1, kept, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, neighbours)
 
 
 def search(
@@ -110,14 +62,6 @@ def embedded_images(lake: Lake, models: Models, second: Models | None) -> DataFr
     again = embeddings.where(F.col("clip_model") == second.clip_identity)
     vectors = again.select("image_id", F.col("embedding").alias(RESCORING_COLUMN))
     return images.join(vectors, "image_id")
-
-
-def prediction_hash(settings: Settings, models: Models) -> str:
-    """Name the settings and models that decide a prediction."""
-    second = Models.rescoring_of(settings)
-    names = [models.clip_identity, models.sentence_identity]
-    names += [second.clip_identity] if second else []
-    return settings_hash(settings.prediction, *names, exclude=_NOT_CONTENT)
 
 
 def _confidence(context: Context, hash_: str) -> str:
@@ -143,11 +87,7 @@ class PredictPrompts(Stage):
         lake, settings = context.lake, context.settings.prediction
         models = Models.of(context.settings)
         index = active_index(lake, context.settings, models)
-        if settings.k > index.prompts:
-            raise SettingsError(
-                f"prediction.k is {settings.k}, but the index holds {index.prompts} prompts: "
-                f"lower `prediction.k` or add prompts to `sources`."
-            )
+        check_k(settings, index.prompts)
         hash_ = prediction_hash(context.settings, models)
         images = embedded_images(lake, models, Models.rescoring_of(context.settings))
         done = lake.read(PREDICTIONS).where(F.col("settings_hash") == hash_)

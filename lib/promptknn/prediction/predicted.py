@@ -1,0 +1,94 @@
+"""What is predicted for images once they are embedded, with Spark around it or without."""
+
+import numpy as np
+import pyarrow as pa
+
+from promptknn.arrow_vectors import from_arrow, to_arrow
+from promptknn.encoders.models import Models
+from promptknn.errors import SettingsError
+from promptknn.index.searchable import Neighbours, SearchableIndex
+from promptknn.index.shard import Texts
+from promptknn.online_settings import OnlineSettings
+from promptknn.prediction.candidates import candidates
+from promptknn.prediction.settings import PredictionSettings
+from promptknn.section import settings_hash
+
+# Keys that do not change what is predicted.
+_NOT_CONTENT = frozenset({"repredict"})
+
+
+def predict_images(
+    index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings, models: Models
+) -> pa.RecordBatch:
+    """Predict the prompts of images, each from its neighbours in the index.
+
+    Args:
+        index: open.
+        images: image_id, image_uri, embedding, and rescoring_embedding where neighbours are
+            scored again.
+        settings: how many neighbours, and how they are combined.
+        models: of the index.
+
+    Returns:
+        A row an image: what the table predictions has but the names of models and settings.
+
+    Raises:
+        ModelMismatchError: the embeddings have not the dimension the index was built for.
+    """
+    found = index.search(from_arrow(images.column("embedding")), settings.k)
+    combination = settings.combination
+    index, found = candidates(index, found, images, models, combination)
+    mapped = index.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
+    neighbours = index.vectors(found)
+    embedding = combination.e_pred(found.similarities, neighbours, mapped)
+    signals = combination.signals(found.similarities, neighbours)
+    texts = index.texts(found, settings.neighbours_kept)
+    rows, k = found.similarities.shape
+    columns = {
+        "image_id": images.column("image_id"),
+        "image_uri": images.column("image_uri"),
+        "predicted_prompt": pa.array(texts[:, 0], pa.string()),
+        "neighbours": _neighbours_column(found, texts),
+        "embedding": to_arrow(embedding),
+        "dim": pa.array(np.full(rows, embedding.shape[1], np.int32)),
+        "mean_similarity": pa.array(np.ascontiguousarray(signals[:, 0])),
+        "agreement": pa.array(np.ascontiguousarray(signals[:, 1])),
+        "k": pa.array(np.full(rows, k, np.int32)),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
+    rows, kept = texts.shape
+    neighbours = pa.StructArray.from_arrays(
+        [
+            pa.array(np.tile(np.arange(1, kept + 1, dtype=np.int32), rows)),
+            pa.array(found.prompt_ids[:, :kept].ravel(), pa.string()),
+            pa.array(texts.ravel(), pa.string()),
+            pa.array(np.ascontiguousarray(found.similarities[:, :kept]).ravel()),
+        ],
+        ["rank", "prompt_id", "prompt", "similarity"],
+    )
+    offsets = pa.array(np.arange(0, rows * kept + 1, kept, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, neighbours)
+
+
+def check_k(settings: PredictionSettings, prompts: int) -> None:
+    """Check that the index has as many prompts as neighbours are asked for.
+
+    Raises:
+        SettingsError: it has fewer.
+    """
+    if settings.k > prompts:
+        raise SettingsError(
+            f"prediction.k is {settings.k}, but the index holds {prompts} prompts: "
+            f"lower `prediction.k` or add prompts to `sources`."
+        )
+
+
+def prediction_hash(settings: OnlineSettings, models: Models) -> str:
+    """Name the settings and models that decide a prediction."""
+    second = Models.rescoring_of(settings)
+    names = [models.clip_identity, models.sentence_identity]
+    names += [second.clip_identity] if second else []
+    return settings_hash(settings.prediction, *names, exclude=_NOT_CONTENT)
