@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from promptknn.cli import predict
 from promptknn.cli.main import main
 from promptknn.locations import package_path
 from promptknn.settings import Settings
@@ -10,6 +11,13 @@ from tests.small import small_tree
 from tests.submission import write_config
 
 CAT = "package:skimage/data/chelsea.png"
+
+
+@pytest.fixture(autouse=True)
+def _own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the tests' process as it is."""
+    monkeypatch.setattr(predict, "keep_freed_memory", lambda: True)
+    monkeypatch.setattr(predict, "wait_asleep", lambda: None)
 
 
 @pytest.fixture

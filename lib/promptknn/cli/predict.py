@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptknn.cli.process import keep_freed_memory, wait_asleep
 from promptknn.console import say, wide_console
 from promptknn.errors import UnusableImageError
 from promptknn.failures import BAD_INPUT
-from promptknn.memory import keep_freed_memory
 from promptknn.options import add_shared_options
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         The exit code: 2 if a picture could not be read.
     """
     keep_freed_memory()
+    wait_asleep()
     index = _open(options)
     refused: list[str] = []
     if options.json:
