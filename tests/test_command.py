@@ -1,3 +1,4 @@
+import json
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from promptknn import command
-from promptknn.command import arguments, known_failure, run_job
+from promptknn.command import arguments, run_job
 from promptknn.errors import MissingInputError
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
@@ -33,11 +34,15 @@ class _Ran:
         self.settings: Settings | None = None
         self.stages: Sequence[Stage] = ()
         self.failure: BaseException | None = None
+        self.counts: Sequence[Counts] = ()
 
-    def run_stages(self, spark: object, settings: Settings, stages: Sequence[Stage], _: object):
+    def run_stages(
+        self, spark: object, settings: Settings, stages: Sequence[Stage], _: object
+    ) -> Sequence[Counts]:
         if self.failure:
             raise self.failure
         self.settings, self.stages = settings, stages
+        return self.counts
 
 
 @pytest.fixture
@@ -185,11 +190,13 @@ def test_an_interrupt_exits_with_1_and_says_how_to_go_on(
     assert "run the job again to go on" in capsys.readouterr().err
 
 
-def test_a_failure_that_nobody_named_is_not_known() -> None:
-    assert known_failure(ValueError("promptknn.errors without a name")) is None
-    assert known_failure(ValueError("")) is None
-
-
-def test_the_last_named_failure_of_a_trace_counts() -> None:
-    trace = f"{FROM_A_WORKER}\npromptknn.errors.InvalidVectorError: Vector 3 is not finite.\n at x"
-    assert known_failure(RuntimeError(trace)) == "Vector 3 is not finite."
+def test_json_is_one_line_of_counts_on_stdout(
+    ran: _Ran, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran.counts = [Counts(rows_in=3, rows_out=2, rows_rejected=1, message="done")]
+    run_job(arguments("A job."), _plan, ["--config", str(config), "--json"])
+    (line,) = capsys.readouterr().out.splitlines()
+    done = {"stage": "nothing", "rows_in": 3, "rows_out": 2, "rows_rejected": 1, "message": "done"}
+    assert json.loads(line) == {"stages": [done]}
+    run_job(arguments("A job."), _plan, ["--config", str(config)])
+    assert capsys.readouterr().out == ""

@@ -5,7 +5,7 @@ import pytest
 
 from promptknn.errors import SettingsError
 from promptknn.settings import Settings
-from promptknn.settings_file import load_settings
+from promptknn.settings_file import load_online_settings, load_settings
 from promptknn.sources import FileSource
 
 Load = Callable[..., Settings]
@@ -272,3 +272,18 @@ def test_an_override_with_a_wrong_value_is_named_like_the_file(load: Load) -> No
 def test_without_a_file_the_sentence_speaks_of_the_defaults() -> None:
     with pytest.raises(SettingsError, match=r"'clip\.views' \(given: 3\) in the defaults or --set"):
         load_settings(None, ["clip.views=3"])
+
+
+def test_the_online_stage_skips_what_jobs_alone_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("lake: ./here\nsources: [{kind: nonsense}]\nprediction: {k: 7}")
+    settings = load_online_settings(path, ["prediction.w1=0.5"])
+    assert settings.lake == str(tmp_path / "here")
+    assert (settings.prediction.k, settings.prediction.w1) == (7, 0.5)
+
+
+def test_the_online_stage_refuses_a_key_that_nobody_knows(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("predicton: {k: 7}")
+    with pytest.raises(SettingsError, match=r"'predicton' in .*mine\.yaml or --set: no such key"):
+        load_online_settings(path)

@@ -1,24 +1,22 @@
 """The command line of every job: arguments, settings, session, stages, one sentence on failure."""
 
 import argparse
+import json
 import logging
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
-from promptknn.errors import PromptKnnError, reason
-from promptknn.progress import Display, wide_console
+from promptknn.console import wide_console
+from promptknn.failures import one_sentence
+from promptknn.options import add_shared_options
+from promptknn.progress import Display
 from promptknn.runner import run_stages
 from promptknn.session import open_session
 from promptknn.settings_file import load_settings
-from promptknn.stage import Stage
+from promptknn.stage import Counts, Stage
 
 Plan = Callable[[argparse.Namespace], Sequence[Stage]]
-_BAD_INPUT, _FAILED = 2, 1
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -27,15 +25,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, help="settings file (YAML); default: conf/local.yaml"
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one setting, such as prediction.k=10; may be repeated",
-    )
-    parser.add_argument("--debug", action="store_true", help="show the stack trace of a failure")
+    add_shared_options(parser, "print one JSON line of counts on stdout at the end")
     return parser
 
 
@@ -50,47 +40,28 @@ def run_job(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | N
     options = parser.parse_args(argv)
     console = wide_console()
     logging.basicConfig(level=logging.WARNING)
-    try:
+    with one_sentence(
+        console, options.debug, "Stopped; run the job again to go on where it stopped."
+    ):
         settings = load_settings(options.config or _default_config(), options.overrides)
         stages = plan(options)
         for stage in stages:
             stage.check(settings)
-        run_stages(open_session(settings.spark), settings, stages, Display(console))
-    except PromptKnnError as error:
-        _say(console, str(error), options.debug)
-        sys.exit(_BAD_INPUT)
-    except KeyboardInterrupt:
-        _say(console, "Stopped; run the job again to go on where it stopped.", options.debug)
-        sys.exit(_FAILED)
-    except Exception as error:
-        known = known_failure(error)
-        if known:
-            _say(console, known, options.debug)
-            sys.exit(_BAD_INPUT)
-        _say(
-            console,
-            f"{type(error).__name__}: {reason(error)} (--debug shows the whole trace)",
-            options.debug,
-        )
-        sys.exit(_FAILED)
+        counts = run_stages(open_session(settings.spark), settings, stages, Display(console))
+        if options.json:
+            sys.stdout.write(f"{counts_as_json(stages, counts)}\n")
 
 
-def known_failure(error: Exception) -> str | None:
-    """Find a PromptKnnError that was raised in a Python worker in the text Spark gives of it."""
-    for line in reversed(str(error).splitlines()):
-        name, separator, message = line.strip().partition(": ")
-        if separator and name.startswith("promptknn.errors."):
-            return message
-    return None
+def counts_as_json(stages: Sequence[Stage], counts: Sequence[Counts]) -> str:
+    """Write what stages did as one line of JSON."""
+    names = ("rows_in", "rows_out", "rows_rejected", "message")
+    done = [
+        {"stage": stage.name, **{name: getattr(each, name) for name in names}}
+        for stage, each in zip(stages, counts, strict=True)
+    ]
+    return json.dumps({"stages": done}, ensure_ascii=False)
 
 
 def _default_config() -> Path | None:
     beside_jobs = Path(sys.argv[0]).resolve().parent.parent / "conf" / "local.yaml"
     return beside_jobs if beside_jobs.is_file() else None
-
-
-def _say(console: Console, sentence: str, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    # As a Text: in markup, `promptknn[demo]` would lose its brackets.
-    console.print(Text.assemble(("promptknn:", "bold red"), f" {sentence}"), soft_wrap=True)

@@ -13,6 +13,10 @@ class MissingInputError(PromptKnnError):
     """A file, folder, table, column or package that the settings name is not there."""
 
 
+class UnusableImageError(PromptKnnError):
+    """A picture that a prompt is asked for cannot be read."""
+
+
 class EnvironmentMissingError(PromptKnnError):
     """Java, Delta's jars or another part of the installation is missing."""
 

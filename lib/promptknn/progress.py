@@ -11,17 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from promptknn.console import wide_console
 from promptknn.stage import Counts
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_LINES = 15.0
-_LOG_WIDTH = 140
-
-
-def wide_console() -> Console:
-    """Make the console of a job: the terminal, or lines of fair width in a log."""
-    console = Console(stderr=True)
-    return console if console.is_terminal else Console(stderr=True, width=_LOG_WIDTH)
 
 
 class Display:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -9,7 +10,13 @@ from pydantic_core import ErrorDetails
 
 from promptknn.errors import SettingsError
 from promptknn.locations import CommandLineText
-from promptknn.settings import Settings
+from promptknn.online_settings import OFFLINE_SECTIONS, OnlineSettings
+
+if TYPE_CHECKING:
+    from promptknn.settings import Settings
+
+Tree = dict[object, object]
+SomeSettings = TypeVar("SomeSettings", bound=OnlineSettings)
 
 _CURES = {
     "extra_forbidden": "no such key: check its spelling and its indentation",
@@ -21,7 +28,7 @@ _CURES = {
 }
 
 
-def load_settings(path: Path | None, overrides: Iterable[str] = ()) -> Settings:
+def load_settings(path: Path | None, overrides: Iterable[str] = ()) -> "Settings":
     """Read a settings file and lay the overrides over it.
 
     Args:
@@ -31,19 +38,53 @@ def load_settings(path: Path | None, overrides: Iterable[str] = ()) -> Settings:
     Raises:
         SettingsError: naming the key at fault and the cure.
     """
-    tree: dict[object, object] = {}
-    if path is not None:
-        tree = _read(path)
+    # Its sources know Spark, which must not be imported to predict for one picture.
+    from promptknn.settings import Settings
+
+    return _validated(Settings, _read(path) if path else {}, path, overrides)
+
+
+def load_online_settings(path: Path | None, overrides: Iterable[str] = ()) -> OnlineSettings:
+    """Read what the online stage needs of a settings file; sections of other stages are skipped.
+
+    Args:
+        path: a YAML file; None takes the defaults.
+        overrides: texts as `load_settings` takes them, for the keys that are read.
+
+    Raises:
+        SettingsError: naming the key at fault and the cure.
+    """
+    return online_settings(_read(path) if path else {}, path, overrides)
+
+
+def online_settings(tree: Tree, path: Path | None, overrides: Iterable[str] = ()) -> OnlineSettings:
+    """Take what the online stage needs of a whole settings tree.
+
+    Args:
+        tree: as a settings file, or job_runs.settings, holds it.
+        path: where it was read, for the sentence of a failure.
+        overrides: laid over it.
+
+    Raises:
+        SettingsError: naming the key at fault and the cure.
+    """
+    online = {key: value for key, value in tree.items() if key not in OFFLINE_SECTIONS}
+    return _validated(OnlineSettings, online, path, overrides)
+
+
+def _validated(
+    kind: type[SomeSettings], tree: Tree, path: Path | None, overrides: Iterable[str]
+) -> SomeSettings:
     for override in overrides:
         _lay_over(tree, override)
     base = path.resolve().parent if path is not None else Path.cwd()
     try:
-        return Settings.model_validate(tree, context={"base": str(base)})
+        return kind.model_validate(tree, context={"base": str(base)})
     except ValidationError as error:
         raise SettingsError(_sentence(error.errors()[0], tree, path)) from error
 
 
-def _read(path: Path) -> dict[object, object]:
+def _read(path: Path) -> Tree:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -62,7 +103,7 @@ def _read(path: Path) -> dict[object, object]:
     return tree
 
 
-def _lay_over(tree: dict[object, object], override: str) -> None:
+def _lay_over(tree: Tree, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise SettingsError(f"--set {override}: write it as key=value, such as prediction.k=10.")

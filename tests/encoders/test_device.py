@@ -7,6 +7,7 @@ import torch
 from pyspark import TaskContext
 
 from promptknn.encoders.device import task_cores, task_device
+from promptknn.errors import EnvironmentMissingError
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +59,10 @@ def test_a_gpu_that_spark_does_not_manage_is_used(
 def test_a_gpu_is_used_outside_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     _with_gpu(monkeypatch, True)
     assert task_device() == torch.device("cuda", 0)
+
+
+def test_a_gpu_without_a_number_is_refused_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_gpu(monkeypatch, True)
+    _in_task(monkeypatch, cpus=1, gpus=["GPU-8f7c1f1e"])
+    with pytest.raises(EnvironmentMissingError, match=r"'GPU-8f7c1f1e'.*conf/gpus\.sh"):
+        task_device()

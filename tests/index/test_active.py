@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 
 from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
-from promptknn.index.active import activate, active_index, index_location, shard_groups
+from promptknn.index.active import activate, active_index, shard_groups
 from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
 from promptknn.settings import IndexSettings, Settings
@@ -61,15 +61,6 @@ def test_missing_file_of_a_shard_is_named(
     lake = Lake(spark, settings.lake, "look")
     with pytest.raises(CorruptShardError, match=r"prompts\.arrow is missing: run jobs/build_index"):
         active_index(lake, settings, Models.of(settings)).handle.open()
-
-
-def test_index_lies_beside_a_lake_of_files_and_must_be_placed_for_a_schema(tmp_path: Path) -> None:
-    lake, place = str(tmp_path / "lake"), str(tmp_path / "volume")
-    assert index_location(Settings(lake=lake)) == tmp_path / "lake" / "index"
-    schema = Settings.model_validate({"lake": "main.prompts", "index": {"location": place}})
-    assert index_location(schema) == Path(place)
-    with pytest.raises(MissingInputError, match=r"main\.prompts.*set `index\.location`"):
-        index_location(Settings(lake="main.prompts"))
 
 
 def test_small_indexes_are_opened_whole_and_large_ones_by_groups() -> None:

@@ -16,7 +16,9 @@ from promptknn.evaluation.variants import CONFIGURED
 from promptknn.images.embed_images import EmbedImages
 from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
-from promptknn.prediction.predict import PredictPrompts, prediction_hash
+from promptknn.prediction.predict import PredictPrompts
+from promptknn.prediction.predicted import prediction_hash
+from promptknn.prediction.prompt_index import PromptIndex
 from promptknn.settings import Settings
 from promptknn.stage import Context
 from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS, PROMPT_EMBEDDINGS
@@ -75,6 +77,14 @@ def test_a_second_model_scores_again_and_captions_join(
                 compared += 1
     assert captions
     assert compared
+
+    one = PromptIndex(both)
+    for row in rows:
+        (found,) = one.predict(row.image_uri)
+        # Of a hundred, two that are as near as makes no difference may change places.
+        ids = [neighbour.prompt_id for neighbour in found.neighbours[:10]]
+        assert ids == [neighbour.prompt_id for neighbour in row.neighbours[:10]]
+        np.testing.assert_allclose(found.embedding, row.embedding, rtol=0, atol=1e-5)
 
     truths = tmp_path / "truths.csv"
     truths.write_text("image,prompt\nchelsea,a tabby cat\ncoffee,a cup of espresso\n")

@@ -1,14 +1,11 @@
 """Exact duplicates: rows whose normalised texts have the same prompt_id."""
 
-import hashlib
-
 from pyspark.sql import Column, Window
 from pyspark.sql import functions as F
 
+from promptknn.deduplication.prompt_ids import prompt_id
 
-def prompt_id(text: str) -> str:
-    """Name a normalised text: the first 128 bits of its SHA-256 in hex, 32 digits."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+__all__ = ["first_of_each", "prompt_id", "prompt_id_of"]
 
 
 def prompt_id_of(text: Column) -> Column:

@@ -14,7 +14,7 @@ from promptknn.deduplication.pruning import Search, exact_search, pruned_search
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
-from promptknn.index.active import index_location
+from promptknn.index.version import index_location
 from promptknn.lake import Lake
 from promptknn.settings import DeduplicationSettings
 from promptknn.stage import Context, Counts, Stage

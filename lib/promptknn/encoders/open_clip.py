@@ -14,9 +14,9 @@ from PIL.Image import Image
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.settings import ClipSettings
 from promptknn.encoders.text_context import encode_tokens
 from promptknn.errors import ModelLoadError
-from promptknn.settings import ClipSettings
 
 if TYPE_CHECKING:
     import open_clip

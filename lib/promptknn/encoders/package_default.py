@@ -13,9 +13,8 @@ from promptknn.encoders.class_profile import ClassProfileEncoder, weights_file
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.fingerprint import fingerprint
 from promptknn.encoders.sentence import sentence_encoder, sentence_identity
-from promptknn.encoders.settings import PACKAGE_DEFAULT
+from promptknn.encoders.settings import PACKAGE_DEFAULT, ClipSettings, SentenceSettings
 from promptknn.errors import MissingInputError
-from promptknn.settings import ClipSettings, SentenceSettings
 
 NAME = PACKAGE_DEFAULT
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from promptknn.encoders.encoder import Vectors
-from promptknn.settings import settings_hash
+from promptknn.section import settings_hash
 
 
 def reference_vectors(

@@ -12,8 +12,8 @@ import numpy as np
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.settings import SentenceSettings
 from promptknn.errors import ModelLoadError
-from promptknn.settings import SentenceSettings
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -10,7 +10,7 @@ from promptknn.evaluation.calibration import fit, held_out
 from promptknn.evaluation.evaluate import Evaluation
 from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.variants import CONFIGURED
-from promptknn.prediction.predict import prediction_hash
+from promptknn.prediction.predicted import prediction_hash
 from promptknn.stage import Context, Counts
 from promptknn.tables import CALIBRATIONS, PREDICTIONS
 

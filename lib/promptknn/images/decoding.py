@@ -50,7 +50,7 @@ def decode(content: bytes, maximum_megapixels: float) -> Image.Image:
             image = Image.open(io.BytesIO(content))
             _check_size(image, maximum_megapixels)
             image.load()
-            return _rgb(_upright(image))
+            return upright_rgb(image)
         except RefusedImageError:
             raise
         except UnidentifiedImageError as error:
@@ -62,6 +62,11 @@ def decode(content: bytes, maximum_megapixels: float) -> Image.Image:
             truncated = "truncated" in str(error) or "end of" in str(error).lower()
             reason = "truncated" if truncated else "broken_image"
             raise RefusedImageError(reason, str(error)[:200]) from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Turn an open image upright by its EXIF tag, and make it RGB, on white where transparent."""
+    return _rgb(_upright(image))
 
 
 @contextmanager

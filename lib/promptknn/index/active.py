@@ -10,16 +10,22 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
-from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
+from promptknn.errors import CorruptShardError
 from promptknn.index.distribution import IndexHandle, SharedFolder
-from promptknn.index.query_map import FILE
 from promptknn.index.shard_writer import sha256
+from promptknn.index.version import (
+    QUERY_MAP_FOLDER,
+    IndexVersion,
+    ShardFiles,
+    index_location,
+    no_active_index,
+    query_map_folder,
+    shard_folders,
+)
 from promptknn.lake import Lake
-from promptknn.locations import default_cache, is_path
+from promptknn.locations import default_cache
 from promptknn.settings import IndexSettings, Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
-
-QUERY_MAP_FOLDER = "query-map"
 
 
 @dataclass(frozen=True)
@@ -40,22 +46,6 @@ class ActiveIndex:
     groups: tuple[tuple[int, ...], ...]
 
 
-def index_location(settings: Settings) -> Path:
-    """Give the folder under which index versions lie.
-
-    Raises:
-        MissingInputError: the lake is a catalog schema and no folder is named.
-    """
-    if settings.index.location:
-        return Path(settings.index.location)
-    if is_path(settings.lake):
-        return Path(settings.lake) / "index"
-    raise MissingInputError(
-        f"The lake {settings.lake} is a schema, so shards need a folder that all hosts see: "
-        f"set `index.location`, to a Volume for instance."
-    )
-
-
 def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
     """Find the active index and share it with the workers.
 
@@ -67,32 +57,15 @@ def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
         lake.read(INDEX_VERSIONS).where("active").collect() if lake.exists(INDEX_VERSIONS) else []
     )
     if not rows:
-        raise MissingInputError(
-            f"The lake {settings.lake} has no active index for the CLIP model "
-            f"{models.clip_identity}: run jobs/build_index.py first."
-        )
-    row = rows[0]
-    for name, wanted, key in (
-        ("clip_model", models.clip_identity, "clip.model"),
-        ("sentence_model", models.sentence_identity, "sentence.model"),
-    ):
-        if row[name] != wanted:
-            raise ModelMismatchError(
-                f"The active index {row.index_version} was made with {key} {row[name]}, the "
-                f"settings ask for {wanted}: set `{key}` back, or run jobs/build_index.py."
-            )
-    second = Models.rescoring_of(settings)
-    if second and row.rescoring_model != second.clip_identity:
-        raise ModelMismatchError(
-            f"The active index {row.index_version} has no vectors of prediction.rescoring.clip "
-            f"{second.clip_identity} (but of {row.rescoring_model or 'no second model'}): run "
-            f"jobs/build_index.py, or leave `prediction.rescoring` out."
-        )
-    handle = handle_of(lake, settings, row.index_version, row.files, row.nprobe)
-    of_version = F.col("index_version") == row.index_version
+        raise no_active_index(settings.lake, models)
+    names = IndexVersion.columns()
+    active = IndexVersion(**{k: v for k, v in rows[0].asDict().items() if k in names})
+    active.check(settings, models)
+    handle = handle_of(lake, settings, active.index_version, active.files, active.nprobe)
+    of_version = F.col("index_version") == active.index_version
     shards = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id")
     groups = shard_groups([shard.bytes for shard in shards.collect()], settings.index)
-    return ActiveIndex(row.index_version, row.prompts, handle, groups)
+    return ActiveIndex(active.index_version, active.prompts, handle, groups)
 
 
 def shard_groups(sizes: Sequence[int], settings: IndexSettings) -> tuple[tuple[int, ...], ...]:
@@ -157,12 +130,11 @@ def handle_of(
         nprobe: inverted lists to search for a query.
     """
     of_version = F.col("index_version") == version
-    shards = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id").collect()
+    rows = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id")
+    shards = [ShardFiles(**row.asDict()) for row in rows.select(*ShardFiles.columns()).collect()]
     root = index_location(settings)
-    folders = [SharedFolder(str(root / shard.path), shard.files) for shard in shards]
-    # Workers search with the query map alone.
-    needed = {FILE: files[FILE]}
-    query_map = SharedFolder(str(root / version / QUERY_MAP_FOLDER), needed)
+    query_map = query_map_folder(root, version, files)
+    folders = shard_folders(root, shards)
     size = sum(shard.bytes for shard in shards)
     return share(lake.spark, settings.index, version, query_map, folders, size, nprobe)
 

@@ -12,13 +12,7 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
-from promptknn.index.active import (
-    QUERY_MAP_FOLDER,
-    activate,
-    handle_of,
-    index_location,
-    is_whole,
-)
+from promptknn.index.active import activate, handle_of, is_whole
 from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted
@@ -26,6 +20,7 @@ from promptknn.index.growth import Growth, growth_of
 from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_similarities, found_similarities, recall
+from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
 from promptknn.stage import Context, Counts, Stage

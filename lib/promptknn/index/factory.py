@@ -6,7 +6,7 @@ from math import sqrt
 import faiss
 
 from promptknn.encoders.encoder import Vectors
-from promptknn.settings import IndexSettings
+from promptknn.index.settings import IndexSettings
 
 # FAISS warns below 39 training points a list, and gains little above 256.
 _ROWS_PER_LIST = 39

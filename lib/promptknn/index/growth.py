@@ -14,9 +14,10 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
-from promptknn.index.active import index_location, is_whole
+from promptknn.index.active import is_whole
 from promptknn.index.factory import FLAT
 from promptknn.index.shard import PROMPTS as PROMPTS_FILE
+from promptknn.index.version import index_location
 from promptknn.lake import Lake
 from promptknn.settings import IndexSettings, Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS

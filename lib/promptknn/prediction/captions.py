@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from promptknn.deduplication.exact import prompt_id
+from promptknn.deduplication.prompt_ids import prompt_id
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.encoders.package_default import class_names

@@ -18,8 +18,8 @@ from promptknn.encoders.models import Models
 from promptknn.index.distribution import IndexHandle
 from promptknn.index.neighbours import Neighbours
 from promptknn.index.prompt_reading import FoundPrompts
-from promptknn.prediction.answer import ANSWER_SCHEMA, answer
 from promptknn.prediction.gathered import gathered
+from promptknn.prediction.predicted import ANSWER_SCHEMA, answer
 from promptknn.settings import PredictionSettings
 
 Groups = tuple[tuple[int, ...], ...]

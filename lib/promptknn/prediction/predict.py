@@ -4,20 +4,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
-from promptknn.errors import SettingsError
 from promptknn.evaluation.calibration import Calibration
 from promptknn.index.active import ActiveIndex, active_index
 from promptknn.index.write_shards import RESCORING_COLUMN
 from promptknn.lake import Lake
 from promptknn.prediction.partitioned import search_partitioned
+from promptknn.prediction.predicted import check_k, prediction_hash
 from promptknn.prediction.replicated import search_replicated
 from promptknn.prediction.summary import summary
-from promptknn.settings import PredictionSettings, Settings, settings_hash
+from promptknn.settings import PredictionSettings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import CALIBRATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
-
-# Keys that do not change what is predicted.
-_NOT_CONTENT = frozenset({"repredict"})
 
 
 def search(
@@ -46,14 +43,6 @@ def embedded_images(lake: Lake, models: Models, second: Models | None) -> DataFr
     return images.join(vectors, "image_id")
 
 
-def prediction_hash(settings: Settings, models: Models) -> str:
-    """Name the settings and models that decide a prediction."""
-    second = Models.rescoring_of(settings)
-    names = [models.clip_identity, models.sentence_identity]
-    names += [second.clip_identity] if second else []
-    return settings_hash(settings.prediction, *names, exclude=_NOT_CONTENT)
-
-
 def _confidence(context: Context, hash_: str) -> str:
     """Write the latest calibration of these settings as SQL; null where there is none."""
     if not context.lake.exists(CALIBRATIONS):
@@ -77,11 +66,7 @@ class PredictPrompts(Stage):
         lake, settings = context.lake, context.settings.prediction
         models = Models.of(context.settings)
         index = active_index(lake, context.settings, models)
-        if settings.k > index.prompts:
-            raise SettingsError(
-                f"prediction.k is {settings.k}, but the index holds {index.prompts} prompts: "
-                f"lower `prediction.k` or add prompts to `sources`."
-            )
+        check_k(settings, index.prompts)
         hash_ = prediction_hash(context.settings, models)
         images = embedded_images(lake, models, Models.rescoring_of(context.settings))
         done = lake.read(PREDICTIONS).where(F.col("settings_hash") == hash_)

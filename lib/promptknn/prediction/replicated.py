@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.models import Models
 from promptknn.index.distribution import IndexHandle
-from promptknn.prediction.answer import ANSWER_SCHEMA, answer
+from promptknn.prediction.predicted import ANSWER_SCHEMA, predict_images
 from promptknn.settings import PredictionSettings
 
 _IMAGES_A_SEARCH = 256
@@ -34,7 +33,6 @@ def predict_batches(
         for batch in batches:
             for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
                 some = batch.slice(start, _IMAGES_A_SEARCH)
-                found = index.search(from_arrow(some.column("embedding")), settings.k)
-                yield answer(index, found, some, settings, models)
+                yield predict_images(index, some, settings, models)
 
     return predict

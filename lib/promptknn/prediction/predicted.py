@@ -1,15 +1,19 @@
-"""What a prediction holds, made of the prompts found for a batch of images."""
+"""What is predicted for images once they are embedded, with Spark around it or without."""
 
 import numpy as np
 import pyarrow as pa
 
-from promptknn.arrow_vectors import to_arrow
+from promptknn.arrow_vectors import from_arrow, to_arrow
 from promptknn.encoders.models import Models
+from promptknn.errors import SettingsError
 from promptknn.index.neighbours import Neighbours
 from promptknn.index.prompt_reading import FoundPrompts
+from promptknn.index.searchable import SearchableIndex
 from promptknn.index.shard import Texts
+from promptknn.online_settings import OnlineSettings
 from promptknn.prediction.candidates import candidates
-from promptknn.settings import PredictionSettings
+from promptknn.prediction.settings import PredictionSettings
+from promptknn.section import settings_hash
 from promptknn.tables import PREDICTIONS
 
 _COLUMNS = [
@@ -17,6 +21,20 @@ _COLUMNS = [
     "mean_similarity", "agreement", "k",
 ]  # fmt: skip
 ANSWER_SCHEMA = PREDICTIONS.schema(*_COLUMNS)
+# Keys that do not change what is predicted.
+_NOT_CONTENT = frozenset({"repredict"})
+
+
+def predict_images(
+    index: SearchableIndex, images: pa.RecordBatch, settings: PredictionSettings, models: Models
+) -> pa.RecordBatch:
+    """Search an open index for images, and `answer`.
+
+    Raises:
+        ModelMismatchError: the embeddings have not the dimension the index was built for.
+    """
+    found = index.search(from_arrow(images.column("embedding")), settings.k)
+    return answer(index, found, images, settings, models)
 
 
 def answer(
@@ -33,11 +51,12 @@ def answer(
         found: for the images, in their order.
         images: image_id, image_uri, embedding, and rescoring_embedding where neighbours are
             scored again.
-        settings: k, w1, w2 and how neighbours are weighed.
+        settings: how many neighbours, and how they are combined.
         models: of the index.
 
     Returns:
-        A row an image, as ANSWER_SCHEMA says.
+        A row an image, as ANSWER_SCHEMA says: what the table predictions has but the names of
+        models and settings.
     """
     combination = settings.combination
     prompts, found = candidates(prompts, found, images, models, combination)
@@ -74,3 +93,24 @@ def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
     )
     offsets = pa.array(np.arange(0, rows * kept + 1, kept, dtype=np.int32))
     return pa.ListArray.from_arrays(offsets, neighbours)
+
+
+def check_k(settings: PredictionSettings, prompts: int) -> None:
+    """Check that the index has as many prompts as neighbours are asked for.
+
+    Raises:
+        SettingsError: it has fewer.
+    """
+    if settings.k > prompts:
+        raise SettingsError(
+            f"prediction.k is {settings.k}, but the index holds {prompts} prompts: "
+            f"lower `prediction.k` or add prompts to `sources`."
+        )
+
+
+def prediction_hash(settings: OnlineSettings, models: Models) -> str:
+    """Name the settings and models that decide a prediction."""
+    second = Models.rescoring_of(settings)
+    names = [models.clip_identity, models.sentence_identity]
+    names += [second.clip_identity] if second else []
+    return settings_hash(settings.prediction, *names, exclude=_NOT_CONTENT)

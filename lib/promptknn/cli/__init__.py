@@ -1,0 +1,1 @@
+"""The command `promptknn`: what needs no Spark, and where the jobs are."""
