@@ -1,3 +1,5 @@
+import io
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from rich.console import Console
 
 from promptknn.cleaning.clean import CleanPrompts
 from promptknn.cleaning.normalisation import normalise
@@ -102,6 +105,15 @@ def test_exact_duplicate_names_the_prompt_that_was_kept(cleaned: Cleaned) -> Non
         ("a cat on a sofa", "a cat on a sofa"),
         ("a cafe\u0301", "a caf\u00e9"),
     }
+
+
+def test_what_was_rejected_is_shown_by_reason(cleaned: Cleaned) -> None:
+    said = io.StringIO()
+    Console(file=said, width=80).print(cleaned.counts.details)
+    shown = re.findall(r"(\w+) *│ *(\d+) *│", said.getvalue())
+    refused = Counter(row.reason for row in rows_of(cleaned.lake, REJECTED_PROMPTS))
+    assert {reason: int(rows) for reason, rows in shown} == refused
+    assert shown[0][0] == "exact_duplicate"
 
 
 def test_rerun_adds_no_rows(cleaned: Cleaned) -> None:

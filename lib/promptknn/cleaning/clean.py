@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 from promptknn.cleaning.language import identified
 from promptknn.cleaning.normalisation import normalised
 from promptknn.cleaning.prompt_terms import judged_by_vocabulary
+from promptknn.cleaning.reasons import reasons_table
 from promptknn.cleaning.rules import verdict
 from promptknn.deduplication.exact import first_of_each, prompt_id_of
 from promptknn.encoders.hub import check_sentence
@@ -72,7 +73,8 @@ class CleanPrompts(Stage):
                 # may have kept another row of the same text.
                 refused = lake.insert(REJECTED_PROMPTS, _refused(rows, lake.read(PROMPTS)))
         message = f"{kept:,} prompts kept, {refused:,} rejected"
-        return Counts(rows_in=todo, rows_out=kept, rows_rejected=refused, message=message)
+        details = reasons_table(lake) if refused else None
+        return Counts(todo, kept, refused, message, details)
 
 
 def _accepted(rows: DataFrame) -> DataFrame:
