@@ -47,8 +47,9 @@ install_packages() {
   uv pip install --quiet --python "$python" --no-deps --editable .
 }
 
-# A plain spark-submit starts the JVM before any of our code runs: what it needs lies in the venv's
-# own Spark. Its own resolver fetches Delta's jars, wherever it is set up to fetch them from.
+# A plain spark-submit starts the JVM before any of our code runs, and spark-sql runs none of it: what
+# they need lies in the venv's own Spark. Its own resolver fetches Delta's jars, wherever it is set up
+# to fetch them from.
 place_spark_files() {
   local home ivy
   home=$("$python" -c 'import importlib.util; print(importlib.util.find_spec("pyspark").submodule_search_locations[0])')
@@ -57,6 +58,9 @@ place_spark_files() {
 spark.pyspark.python $PWD/$python
 spark.driver.memory $driver_memory
 spark.ui.showConsoleProgress false
+spark.sql.extensions io.delta.sql.DeltaSparkSessionExtension
+spark.sql.catalog.spark_catalog org.apache.spark.sql.delta.catalog.DeltaCatalog
+spark.sql.catalogImplementation in-memory
 CONF
   cat >"$home/conf/log4j2.properties" <<'CONF'
 rootLogger.level = error
