@@ -108,6 +108,8 @@ demo() {
   setup
   "$venv/bin/spark-submit" jobs/build_index.py --config conf/local.yaml
   "$venv/bin/spark-submit" jobs/predict_prompts.py --config conf/local.yaml
+  # Small plans, each run once: compiling them well costs more than it saves.
+  "$venv/bin/spark-submit" --driver-java-options -XX:TieredStopAtLevel=1 jobs/report.py --config conf/local.yaml
 }
 
 run_tests() {
@@ -147,7 +149,7 @@ case "${1:-help}" in
   *)
     cat <<'HELP'
 ./build.sh setup   make .venv, find Java 17+, place Delta's jars (the others do this first)
-./build.sh demo    build the index of the demo's prompts and predict prompts for photographs
+./build.sh demo    build the index of the demo's prompts, predict prompts for photographs, report
 ./build.sh test    lint, types, unit and end-to-end tests; arguments go to pytest
 ./build.sh bench   measure: every file of tests/benchmarks, or the ones named
 ./build.sh wheel   build the wheel for a cluster into dist/
