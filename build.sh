@@ -107,9 +107,7 @@ setup() {
 demo() {
   setup
   "$venv/bin/spark-submit" jobs/build_index.py --config conf/local.yaml
-  "$venv/bin/spark-submit" jobs/predict_prompts.py --config conf/local.yaml
-  # Small plans, each run once: compiling them well costs more than it saves.
-  "$venv/bin/spark-submit" --driver-java-options -XX:TieredStopAtLevel=1 jobs/report.py --config conf/local.yaml
+  "$venv/bin/spark-submit" jobs/predict_prompts.py --config conf/local.yaml --report
 }
 
 run_tests() {

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from promptknn.command import arguments, run_job
-from promptknn.report.write_report import WriteReport
+from promptknn.report.write_report import IMAGES, WriteReport
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
@@ -11,6 +11,6 @@ if __name__ == "__main__":
         "--output", type=Path, metavar="FILE", help="default: report.html in the lake's folder"
     )
     parser.add_argument(
-        "--images", type=int, default=60, metavar="N", help="show so many at most; default: 60"
+        "--images", type=int, default=IMAGES, metavar="N", help=f"at most; default: {IMAGES}"
     )
     run_job(parser, lambda options: [WriteReport(options.output, options.images)])

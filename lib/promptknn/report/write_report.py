@@ -17,6 +17,7 @@ from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PREDICTIONS
 
+IMAGES = 60
 _FILE = "report.html"
 
 
@@ -26,7 +27,7 @@ class WriteReport(Stage):
     name = "write_report"
     inputs = (PREDICTIONS,)
 
-    def __init__(self, output: Path | None, images: int) -> None:
+    def __init__(self, output: Path | None = None, images: int = IMAGES) -> None:
         """Say where to, and how much.
 
         Args:
