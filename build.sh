@@ -47,8 +47,9 @@ install_packages() {
   uv pip install --quiet --python "$python" --no-deps --editable .
 }
 
-# A plain spark-submit starts the JVM before any of our code runs: what it needs lies in the venv's
-# own Spark. Its own resolver fetches Delta's jars, wherever it is set up to fetch them from.
+# A plain spark-submit starts the JVM before any of our code runs, and spark-sql runs none of it: what
+# they need lies in the venv's own Spark. Its own resolver fetches Delta's jars, wherever it is set up
+# to fetch them from.
 place_spark_files() {
   local home ivy
   home=$("$python" -c 'import importlib.util; print(importlib.util.find_spec("pyspark").submodule_search_locations[0])')
@@ -57,6 +58,9 @@ place_spark_files() {
 spark.pyspark.python $PWD/$python
 spark.driver.memory $driver_memory
 spark.ui.showConsoleProgress false
+spark.sql.extensions io.delta.sql.DeltaSparkSessionExtension
+spark.sql.catalog.spark_catalog org.apache.spark.sql.delta.catalog.DeltaCatalog
+spark.sql.catalogImplementation in-memory
 CONF
   cat >"$home/conf/log4j2.properties" <<'CONF'
 rootLogger.level = error
@@ -103,7 +107,7 @@ setup() {
 demo() {
   setup
   "$venv/bin/spark-submit" jobs/build_index.py --config conf/local.yaml
-  "$venv/bin/spark-submit" jobs/predict_prompts.py --config conf/local.yaml
+  "$venv/bin/spark-submit" jobs/predict_prompts.py --config conf/local.yaml --report
 }
 
 run_tests() {
@@ -143,7 +147,7 @@ case "${1:-help}" in
   *)
     cat <<'HELP'
 ./build.sh setup   make .venv, find Java 17+, place Delta's jars (the others do this first)
-./build.sh demo    build the index of the demo's prompts and predict prompts for photographs
+./build.sh demo    build the index of the demo's prompts, predict prompts for photographs, report
 ./build.sh test    lint, types, unit and end-to-end tests; arguments go to pytest
 ./build.sh bench   measure: every file of tests/benchmarks, or the ones named
 ./build.sh wheel   build the wheel for a cluster into dist/

@@ -62,6 +62,11 @@ def counts_as_json(stages: Sequence[Stage], counts: Sequence[Counts]) -> str:
     return json.dumps({"stages": done}, ensure_ascii=False)
 
 
+def beside_jobs(name: str) -> Path:
+    """Give a file or folder of conf/, which lies beside the folder of the job that runs."""
+    return Path(sys.argv[0]).resolve().parent.parent / "conf" / name
+
+
 def _default_config() -> Path | None:
-    beside_jobs = Path(sys.argv[0]).resolve().parent.parent / "conf" / "local.yaml"
-    return beside_jobs if beside_jobs.is_file() else None
+    file = beside_jobs("local.yaml")
+    return file if file.is_file() else None

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pyarrow as pa
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -33,7 +35,7 @@ def run_stages(
 
 def _run_one(lake: Lake, settings: Settings, stage: Stage, display: Display) -> Counts:
     started, clock = datetime.now(UTC), time.monotonic()
-    inputs = {table.name: lake.version(table) for table in stage.inputs if lake.exists(table)}
+    inputs = _versions(lake, stage)
     counts, failure = Counts(), None
     try:
         with display.stage(stage.name, lake.spark) as progress:
@@ -46,6 +48,15 @@ def _run_one(lake: Lake, settings: Settings, stage: Stage, display: Display) -> 
         _record(lake, settings, stage, started, seconds, inputs, counts, failure)
     display.done(stage.name, counts, seconds)
     return counts
+
+
+def _versions(lake: Lake, stage: Stage) -> dict[str, int]:
+    """Give the versions of the inputs that are there."""
+    found = {}
+    for table in stage.inputs:
+        with suppress(PySparkException):
+            found[table.name] = lake.version(table)
+    return found
 
 
 def _record(

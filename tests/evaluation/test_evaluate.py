@@ -22,7 +22,7 @@ from promptknn.lake import Lake
 from promptknn.prediction.combination import Combination
 from promptknn.settings import Settings
 from promptknn.stage import Context
-from promptknn.tables import EVALUATIONS, PREDICTIONS
+from promptknn.tables import EVALUATED_IMAGES, EVALUATIONS, PREDICTIONS
 from tests.conftest import Run
 from tests.small import changed
 
@@ -86,6 +86,11 @@ def test_each_kind_writes_its_rows(
     assert [counts[0].rows_out, counts[1].rows_out, counts[2].rows_out] == [4, 6, 4]
     assert (plots / "grid_heat_map.png").exists()
     assert "3 images, 3 true prompts" in counts[0].message
+    images = Lake(spark, settings.lake, "").read(EVALUATED_IMAGES).collect()
+    configured = Lake(spark, settings.lake, "").read(EVALUATIONS).where("variant = 'configured'")
+    mean = sum(row.cosine for row in images) / len(TRUTHS)
+    assert [row.truths for row in images] == [1, 1, 1]
+    assert mean == pytest.approx(configured.first().mean_cosine)
 
 
 def test_calibration_fills_the_confidence_of_old_and_new_predictions(

@@ -11,6 +11,11 @@ JOBS = {
     "predict_prompts": "Embed the images of the settings and predict their prompts (the online "
     "stage).",
     "evaluate": "Score the active index against true prompts (the paper's table 2).",
+    "report": "Write one HTML page of the latest predictions: images, prompts, neighbours, and the "
+    "figures.",
+    "create_views": "Make the SQL views of conf/sql: in a schema, or as a script for spark-sql.",
+    "export_predictions": "Write the latest predictions as Parquet, as CSV, or as the contest's "
+    "submission.",
     "generate_images": "Make a picture for each prompt with a diffusion model (extra `generate`).",
     "fine_tune_clip": "Fine-tune CLIP on images and their prompts; the result serves as "
     "`clip.model: local-dir:...`.",

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import functions as F
 from rich.console import Group
 
@@ -12,10 +14,17 @@ from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.selection import nested_cross_validation, paired_difference
 from promptknn.evaluation.show import estimates_table, options_table, paper_table
 from promptknn.evaluation.variants import PAPER, describe, grid, options, table_2, with_configured
+from promptknn.prediction.predicted import prediction_hash
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.table import Table
-from promptknn.tables import EVALUATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PROMPT_EMBEDDINGS
+from promptknn.tables import (
+    EVALUATED_IMAGES,
+    EVALUATIONS,
+    IMAGE_EMBEDDINGS,
+    INDEX_VERSIONS,
+    PROMPT_EMBEDDINGS,
+)
 
 
 class Evaluation(Stage):
@@ -29,14 +38,19 @@ class Evaluation(Stage):
 
 
 class Evaluate(Evaluation):
-    """image_embeddings + index + truths -> evaluations: table 2 and the configured setting."""
+    """image_embeddings + index + truths -> evaluations: table 2 and the configured setting.
+
+    evaluated_images gets the configured setting's cosine of each image.
+    """
 
     name = "evaluate"
+    outputs = (EVALUATIONS, EVALUATED_IMAGES)
 
     def run(self, context: Context) -> Counts:
         settings = context.settings
         scores = score(context, with_configured(settings.evaluation, settings.prediction))
         found = record(context, scores)
+        record_images(context, scores)
         return counts(
             scores, Group(estimates_table(dict(zip(scores.variants, found, strict=True))))
         )
@@ -129,3 +143,19 @@ def record(context: Context, scores: Scores) -> Sequence[Estimate]:
     frame = context.spark.createDataFrame(rows, EVALUATIONS.schema(*names))
     context.lake.append(EVALUATIONS, frame.withColumn("evaluated_at", F.current_timestamp()))
     return estimates
+
+
+def record_images(context: Context, scores: Scores) -> None:
+    """Write the cosine of each image under the last variant, the configured one."""
+    rows = pa.table({
+        "image_id": pa.array(list(scores.image_ids), pa.string()),
+        "cosine": pa.array(np.ascontiguousarray(scores.cosines[:, -1])),
+        "truths": pa.array(scores.truths.astype(np.int32)),
+    })  # fmt: skip
+    frame = (
+        context.spark.createDataFrame(rows)
+        .withColumn("settings_hash", F.lit(prediction_hash(context.settings, scores.models)))
+        .withColumn("index_version", F.lit(scores.index_version))
+        .withColumn("evaluated_at", F.current_timestamp())
+    )
+    context.lake.append(EVALUATED_IMAGES, frame)

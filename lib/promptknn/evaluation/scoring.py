@@ -1,6 +1,6 @@
 """Scoring combinations of neighbours against true prompts, for every kind of evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ class Scores:
 
     Attributes:
         variants: what was scored, by name.
+        image_ids: the images, in the order of the rows below.
         cosines: float64, (images, variants), mean over an image's true prompts.
         truths: float64, (images,), how many true prompts each image has.
         groups: int64, (images,), images with near-duplicate truths share a number.
@@ -47,6 +48,7 @@ class Scores:
     """
 
     variants: Mapping[str, Combination]
+    image_ids: Sequence[str]
     cosines: Doubles
     truths: Doubles
     groups: npt.NDArray[np.int64]
@@ -95,6 +97,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
     names = found.column("image_name").to_pylist()
     return Scores(
         variants,
+        found.column("image_id").to_pylist(),
         np.stack(found.column("cosines").to_numpy()),
         np.asarray(found.column("truths"), dtype=np.float64),
         groups_of_images(names, truths, settings.evaluation.leak_similarity),

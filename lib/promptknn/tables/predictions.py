@@ -59,6 +59,21 @@ EVALUATIONS = Table(
     {"cosine_is_in_range": "mean_cosine BETWEEN -1.001 AND 1.001"},
 )
 
+EVALUATED_IMAGES = Table(
+    "evaluated_images",
+    "How near the configured prediction of an image comes to its true prompts.",
+    ("run_id", "image_id"),
+    (
+        Column("image_id", "STRING", "The image"),
+        Column("settings_hash", "STRING", "The prediction settings and models evaluated"),
+        Column("cosine", "DOUBLE", "Mean cosine of E_pred to the image's true prompts"),
+        Column("truths", "INT", "True prompts compared"),
+        Column("index_version", "STRING", "Index that was searched"),
+        Column("evaluated_at", "TIMESTAMP", "When it was computed"),
+    ),
+    {"cosine_is_in_range": "cosine BETWEEN -1.001 AND 1.001"},
+)
+
 CALIBRATIONS = Table(
     "calibrations",
     "How a prediction's signals become its confidence; the latest of some settings counts.",

@@ -1,0 +1,1 @@
+"""The report: one HTML page that shows predictions and what they come from."""

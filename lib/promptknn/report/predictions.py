@@ -1,0 +1,151 @@
+"""What the report says of predictions: the latest settings, the images shown, distributions."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from promptknn.lake import Lake
+from promptknn.prediction.latest import latest_prediction
+from promptknn.report.bins import round_bins
+from promptknn.report.content import Distribution, Facts, Neighbour, Picture
+from promptknn.report.optional import read_if_there
+from promptknn.tables import EVALUATED_IMAGES, PREDICTIONS
+
+_NEIGHBOURS_SHOWN = 10
+# What is measured of each image: its title, and what it means.
+_FIGURES = {
+    "agreement": ("Agreement", "1 where all neighbours say the same"),
+    "mean_similarity": ("Similarity", "mean of the neighbours' similarities"),
+    "confidence": ("Confidence", "expected cosine to the true prompt"),
+    "cosine": ("Cosine to the truth", "of E_pred, mean over an image's true prompts"),
+}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of one settings hash, with the cosine to the truth where it was evaluated.
+
+    Attributes:
+        rows: of the table predictions, and `cosine`.
+        facts: what holds for all of them.
+        run_id: the run that wrote the latest.
+        summary: minimum, maximum and mean of each figure.
+    """
+
+    rows: DataFrame
+    facts: Facts
+    run_id: str
+    summary: Row
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether any image has a cosine to its truth."""
+        return self.summary["cosine_mean"] is not None
+
+
+def latest_predictions(lake: Lake) -> Predictions:
+    """Find the predictions of the settings that were used last.
+
+    Raises:
+        MissingInputError: there are none.
+    """
+    last = latest_prediction(lake)
+    of_settings = F.col("settings_hash") == last.settings_hash
+    rows = _with_cosine(lake, lake.read(PREDICTIONS).where(of_settings))
+    figures = [
+        kind(name).alias(f"{name}_{kind.__name__}")
+        for name in _FIGURES
+        for kind in (F.min, F.max, F.mean)
+    ]
+    summary = rows.agg(F.count(F.lit(1)).alias("images"), *figures).collect()[0]
+    facts = Facts(
+        lake.location, last.settings_hash, last.clip_model, last.sentence_model,
+        last.index_version, last.k, last.w1, last.w2, summary.images, last.predicted_at,
+    )  # fmt: skip
+    return Predictions(rows, facts, last.run_id, summary)
+
+
+def _with_cosine(lake: Lake, predictions: DataFrame) -> DataFrame:
+    evaluated = read_if_there(lake, EVALUATED_IMAGES)
+    if evaluated is None:
+        return predictions.withColumn("cosine", F.lit(None).cast("double"))
+    latest = evaluated.groupBy("image_id", "settings_hash").agg(
+        F.max_by("cosine", "evaluated_at").alias("cosine")
+    )
+    return predictions.join(latest, ["image_id", "settings_hash"], "left")
+
+
+def distributions(predictions: Predictions) -> list[Distribution]:
+    """Count images by each figure, in one pass; a figure that no image has is left out."""
+    summary = predictions.summary
+    bins = {
+        name: round_bins(summary[f"{name}_min"], summary[f"{name}_max"])
+        for name in _FIGURES
+        if summary[f"{name}_min"] is not None
+    }
+    numbered = [
+        F.struct(F.lit(name).alias("figure"), _bin(F.col(name), own.first, own.step, own.count))
+        for name, own in bins.items()
+    ]
+    one = predictions.rows.select(F.explode(F.array(*numbered)).alias("one")).select("one.*")
+    counts: dict[str, dict[int, int]] = {name: {} for name in bins}
+    for row in one.where("bin IS NOT NULL").groupBy("figure", "bin").count().collect():
+        counts[row.figure][row.bin] = row["count"]
+    return [
+        Distribution(
+            *_FIGURES[name],
+            own.filled(counts[name]),
+            summary[f"{name}_mean"],
+            summary[f"{name}_min"],
+            summary[f"{name}_max"],
+        )
+        for name, own in bins.items()
+    ]
+
+
+def _bin(value: Column, first: float, step: float, count: int) -> Column:
+    number = F.floor((value.cast("double") - F.lit(first)) / F.lit(step))
+    # The highest value lies on the last edge, and a rounded one may lie below the first.
+    within = F.greatest(F.least(number, F.lit(count - 1)), F.lit(0))
+    return F.when(value.isNotNull(), within.cast("int")).alias("bin")
+
+
+def choose(predictions: Predictions, at_most: int) -> tuple[list[Picture], str]:
+    """Choose the images that are shown: all, or as many of the best as of the worst.
+
+    Returns:
+        The images, sorted by name and without a thumbnail, and which they are in words.
+    """
+    figure = "cosine" if predictions.evaluated else "agreement"
+    images = predictions.facts.images
+    shown = predictions.rows.select(
+        "image_id", "image_uri", "predicted_prompt", "mean_similarity", "agreement", "confidence",
+        "cosine", F.slice("neighbours", 1, _NEIGHBOURS_SHOWN).alias("neighbours"),
+    )  # fmt: skip
+    if images <= at_most:
+        rows = shown.limit(at_most).collect()
+        return _pictures(rows), f"All {images:,} images"
+    half = at_most // 2
+    best = shown.orderBy(F.desc_nulls_last(figure), "image_id").limit(at_most - half).collect()
+    worst = shown.orderBy(F.asc_nulls_last(figure), "image_id").limit(half).collect()
+    rows = list({row.image_id: row for row in [*best, *worst]}.values())
+    by = "cosine to the truth" if figure == "cosine" else figure
+    chosen = f"{len(rows):,} of {images:,} images: those of the highest and lowest {by}"
+    return _pictures(rows), chosen
+
+
+def _pictures(rows: list[Row]) -> list[Picture]:
+    pictures = [
+        Picture(
+            row.image_uri,
+            row.predicted_prompt,
+            [Neighbour(found.rank, found.prompt, found.similarity) for found in row.neighbours],
+            row.mean_similarity,
+            row.agreement,
+            row.confidence,
+            row.cosine,
+        )
+        for row in rows
+    ]
+    return sorted(pictures, key=lambda picture: (picture.name, picture.uri))
