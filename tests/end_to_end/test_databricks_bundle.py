@@ -142,7 +142,7 @@ def test_targets_differ_in_mode_and_size() -> None:
 
 
 def test_databricks_own_classes_take_the_resources(bundle: dict) -> None:
-    jobs = pytest.importorskip("databricks.bundles.jobs", reason="databricks-bundles")
+    from databricks.bundles import jobs
     from databricks.bundles.schemas import Schema
     from databricks.bundles.volumes import Volume
 
