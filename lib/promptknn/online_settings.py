@@ -16,7 +16,7 @@ from promptknn.section import Section
 # What jobs alone read.
 OFFLINE_SECTIONS = frozenset({
     "sources", "cleaning", "embedding", "deduplication", "generation", "splits", "training",
-    "evaluation", "spark",
+    "evaluation", "maintenance", "spark",
 })  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from promptknn.evaluation.settings import CocoTruths, CsvTruths, EvaluationSetti
 from promptknn.evaluation.splits import Splits
 from promptknn.images.settings import GenerationSettings, ImageSettings
 from promptknn.index.settings import IndexSettings
+from promptknn.maintenance.settings import MaintenanceSettings
 from promptknn.online_settings import OnlineSettings
 from promptknn.prediction.settings import PredictionSettings
 from promptknn.section import Section, settings_hash
@@ -93,6 +94,7 @@ class Settings(OnlineSettings):
     splits: Splits = Splits()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
     spark: SparkSettings = SparkSettings()
 
     @model_validator(mode="after")

@@ -34,10 +34,10 @@ def _read_csv(folder: Path) -> list[dict[str, str]]:
 
 
 def test_parquet_is_the_table(
-    spark: SparkSession, run: Run, built: Settings, tmp_path: Path
+    spark: SparkSession, run: Run, built_copy: Settings, tmp_path: Path
 ) -> None:
-    run(built, ExportPredictions(str(tmp_path / "out"), "parquet", None))
-    written, table = spark.read.parquet(str(tmp_path / "out")), _predictions(spark, built)
+    run(built_copy, ExportPredictions(str(tmp_path / "out"), "parquet", None))
+    written, table = spark.read.parquet(str(tmp_path / "out")), _predictions(spark, built_copy)
     assert written.columns == table.columns
     assert sorted(written.collect()) == sorted(table.collect())
 
@@ -104,11 +104,15 @@ def test_only_the_latest_settings_are_written(
     assert [row.settings_hash == "older" for row in hashes] == [False]
 
 
-def test_what_is_there_is_never_written_over(run: Run, built: Settings, tmp_path: Path) -> None:
-    (tmp_path / "precious.txt").write_text("a year's work")
+def test_what_is_there_is_never_written_over(
+    run: Run, built_copy: Settings, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "precious.txt").write_text("a year's work")
     with pytest.raises(MissingInputError, match=r"give `--output` a folder that is not there yet"):
-        run(built, ExportPredictions(str(tmp_path), "parquet", None))
-    assert [file.name for file in tmp_path.iterdir()] == ["precious.txt"]
+        run(built_copy, ExportPredictions(str(there), "parquet", None))
+    assert [file.name for file in there.iterdir()] == ["precious.txt"]
 
 
 def _images(spark: SparkSession, *rows: tuple[str, int]) -> DataFrame:

@@ -151,7 +151,7 @@ def test_rejected_has_prompts_and_images(viewed: Lake) -> None:
 
 
 def test_job_history_tells_settings_and_the_end_of_a_run(viewed: Lake) -> None:
-    (row,) = _rows(viewed, "SELECT * FROM job_history WHERE status = 'failed'")
+    (row,) = _rows(viewed, "SELECT * FROM job_history WHERE run_id = 'a-run'")
     assert (row.stage, row.k, row.error) == ("build_index", 9, "SettingsError: no")
     assert (row.ended_at - row.started_at).total_seconds() == 1
 

@@ -16,6 +16,7 @@ JOBS = {
     "create_views": "Make the SQL views of conf/sql: in a schema, or as a script for spark-sql.",
     "export_predictions": "Write the latest predictions as Parquet, as CSV, or as the contest's "
     "submission.",
+    "maintain_lake": "Compact every table; drop old files, and index versions that nothing uses.",
     "generate_images": "Make a picture for each prompt with a diffusion model (extra `generate`).",
     "fine_tune_clip": "Fine-tune CLIP on images and their prompts; the result serves as "
     "`clip.model: local-dir:...`.",

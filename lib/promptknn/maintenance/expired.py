@@ -1,0 +1,48 @@
+"""Which index versions, and which folders of theirs, nothing needs any more."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from pyspark.sql import Row
+
+
+def expired_versions(versions: Sequence[Row], kept: int, before: datetime) -> set[str]:
+    """Choose the versions to forget: neither active, nor among the newest, nor built lately.
+
+    Args:
+        versions: index_version, active and built_at of each.
+        kept: how many stay: the active one and the newest others.
+        before: what was built later stays.
+    """
+    newest_first = sorted(versions, key=lambda row: (row.active, row.built_at), reverse=True)
+    return {row.index_version for row in newest_first[kept:] if row.built_at < before}
+
+
+def unneeded_folders(
+    root: Path, versions: set[str], shard_paths: set[str], before: datetime
+) -> list[Path]:
+    """Find folders below the index location that no version points at.
+
+    A shard outlives its version where a later one has grown from it.
+
+    Args:
+        root: the index location.
+        versions: index versions that stay.
+        shard_paths: paths of their shards, below the index location.
+        before: a folder written later may be that of a build that runs now.
+    """
+    needed = {root / path for path in shard_paths}
+    unneeded = []
+    for folder in sorted(root.iterdir() if root.is_dir() else []):
+        if not folder.is_dir() or folder.name in versions or not _older(folder, before):
+            continue
+        parts = [part for part in sorted(folder.iterdir()) if part not in needed]
+        whole = len(parts) == len(list(folder.iterdir()))
+        unneeded += [folder] if whole else parts
+    return unneeded
+
+
+def _older(folder: Path, before: datetime) -> bool:
+    latest = max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
+    return latest < before.timestamp()

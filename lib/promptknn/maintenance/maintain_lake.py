@@ -1,0 +1,64 @@
+"""The stage that keeps a lake small: compacted tables, no old files, no unused index versions."""
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import functions as F
+
+from promptknn.index.version import index_location
+from promptknn.maintenance.expired import expired_versions, unneeded_folders
+from promptknn.stage import Context, Counts, Stage
+from promptknn.table import Table, sql_text
+from promptknn.tables import ALL_TABLES, INDEX_SHARDS, INDEX_VERSIONS
+
+
+class MaintainLake(Stage):
+    """Every table -> the same rows in fewer files; index versions -> those somebody may want.
+
+    Old files go only after the retention, so that a job that reads meanwhile loses nothing.
+    """
+
+    name = "maintain_lake"
+
+    def __init__(self, tables: Sequence[Table] = ALL_TABLES) -> None:
+        """Plan it.
+
+        Args:
+            tables: to compact; those that are not there are left out.
+        """
+        self._tables = tables
+
+    def run(self, context: Context) -> Counts:
+        lake, settings = context.lake, context.settings.maintenance
+        there = [table for table in self._tables if lake.exists(table)]
+        versions = folders = 0
+        if lake.exists(INDEX_VERSIONS):
+            versions, folders = self._forget_versions(context)
+        for number, table in enumerate(there):
+            context.progress(number, len(there))
+            lake.sql("OPTIMIZE {0}", table)
+            lake.sql(f"VACUUM {{0}} RETAIN {settings.retention_hours} HOURS", table)
+        message = (
+            f"{len(there)} tables compacted, {versions} index versions forgotten, "
+            f"{folders} folders of shards removed"
+        )
+        return Counts(len(there), len(there), message=message)
+
+    def _forget_versions(self, context: Context) -> tuple[int, int]:
+        lake, settings = context.lake, context.settings.maintenance
+        before = datetime.now(UTC) - timedelta(hours=settings.retention_hours)
+        local = F.to_utc_timestamp("built_at", F.current_timezone()).alias("built_at")
+        rows = lake.read(INDEX_VERSIONS).select("index_version", "active", local).collect()
+        gone = expired_versions(rows, settings.index_versions_kept, before.replace(tzinfo=None))
+        if gone:
+            named = ", ".join(sql_text(version) for version in sorted(gone))
+            # The rows first: files that no row names are found again by the next run.
+            for table in (INDEX_VERSIONS, INDEX_SHARDS):
+                lake.sql(f"DELETE FROM {{0}} WHERE index_version IN ({named})", table)
+        left = {row.index_version for row in rows} - gone
+        paths = {row.path for row in lake.read(INDEX_SHARDS).select("path").collect()}
+        unneeded = unneeded_folders(index_location(context.settings), left, paths, before)
+        for folder in unneeded:
+            shutil.rmtree(folder)
+        return len(gone), len(unneeded)

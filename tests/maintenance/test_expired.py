@@ -1,0 +1,43 @@
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pyspark.sql import Row
+
+from promptknn.maintenance.expired import expired_versions, unneeded_folders
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+BEFORE = NOW - timedelta(days=7)
+
+
+def version(name: str, days: int, active: bool = False) -> Row:
+    return Row(index_version=name, active=active, built_at=NOW - timedelta(days=days))
+
+
+def test_the_active_version_the_newest_and_the_young_stay() -> None:
+    versions = [version("a", 90, active=True), version("b", 30), version("c", 20), version("d", 1)]
+    assert expired_versions(versions, 3, BEFORE) == {"b"}
+    assert expired_versions(versions, 1, BEFORE) == {"b", "c"}
+    assert expired_versions(versions, 4, BEFORE) == set()
+
+
+def put(root: Path, path: str, days: int) -> None:
+    folder = root / path
+    folder.mkdir(parents=True)
+    (folder / "file").write_text("content")
+    at = (NOW - timedelta(days=days)).timestamp()
+    for each in (folder / "file", folder, *folder.relative_to(root).parents):
+        os.utime(root / each if not each.is_absolute() else each, (at, at))
+
+
+def test_shards_that_a_later_version_has_grown_from_stay(tmp_path: Path) -> None:
+    for name in ("old/shard-0", "old/shard-1", "old/query-map", "older/shard-0", "now/shard-2"):
+        put(tmp_path, name, days=30)
+    put(tmp_path, "running/shard-0", days=0)
+    found = unneeded_folders(tmp_path, {"now"}, {"old/shard-1", "now/shard-2"}, BEFORE)
+    assert found == [
+        tmp_path / "old/query-map",
+        tmp_path / "old/shard-0",
+        tmp_path / "older",
+    ]
+    assert unneeded_folders(tmp_path / "none", set(), set(), BEFORE) == []
