@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,13 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from promptknn.settings import Settings
-from promptknn.tables import INDEX_SHARDS, PREDICTIONS
+from promptknn.tables import (
+    IMAGE_EMBEDDINGS,
+    INDEX_SHARDS,
+    INDEX_VERSIONS,
+    PREDICTIONS,
+    PROMPT_EMBEDDINGS,
+)
 from tests.small import CACHE, small_tree
 from tests.submission import FAST_START, submit_well, write_config
 from tests.vectors import assert_same_predictions
@@ -96,6 +103,11 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_cluster_predicts_what_one_machine_predicts(
     spark: SparkSession, built: Settings, master: str, tmp_path: Path
 ) -> None:
+    # What Spark's own expressions made is kept; what Python workers make is made on the cluster.
+    shutil.copytree(built.lake, tmp_path / "lake")
+    for table in (PROMPT_EMBEDDINGS, INDEX_VERSIONS, INDEX_SHARDS, IMAGE_EMBEDDINGS, PREDICTIONS):
+        shutil.rmtree(tmp_path / "lake" / table.name)
+    shutil.rmtree(tmp_path / "lake" / "index")
     tree = small_tree(tmp_path)
     tree["spark"] = {
         "master": master,

@@ -10,6 +10,7 @@ from promptknn.deduplication.exact import prompt_id
 from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
 from promptknn.encoders.models import Models
 from promptknn.index.build import BuildIndex
+from promptknn.index.pool import pool_of
 from promptknn.lake import Lake
 from promptknn.settings import Settings
 from promptknn.sources.demo import compose
@@ -183,9 +184,9 @@ def test_without_a_threshold_every_prompt_stays(
     run: Run, built_copy: Settings, spark: SparkSession
 ) -> None:
     settings = changed(built_copy, deduplication__similarity=None)
-    (counts, _) = run(settings, FindNearDuplicates(), BuildIndex())
+    (counts,) = run(settings, FindNearDuplicates())
     assert counts.message == "`deduplication.similarity` is null, every prompt stays"
     lake = Lake(spark, settings.lake, "reader")
-    active = lake.read(INDEX_VERSIONS).where("active").collect()[0]
-    assert active.prompts == lake.read(PROMPTS).count()
+    pool = pool_of(lake, Models.of(settings), None, settings.deduplication)
+    assert pool.count() == lake.read(PROMPTS).count()
     assert lake.read(NEAR_DUPLICATES).where("threshold IS NULL").count() == 0

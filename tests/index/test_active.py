@@ -6,12 +6,11 @@ from pyspark.sql import SparkSession
 from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError, MissingInputError, ModelMismatchError
 from promptknn.index.active import activate, active_index, shard_groups
-from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
 from promptknn.settings import IndexSettings, Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
-from tests.conftest import Run
 from tests.small import changed
+from tests.versions import copy_version
 
 
 def find(spark: SparkSession, settings: Settings) -> str:
@@ -36,17 +35,15 @@ def test_no_active_index_is_said_with_the_job_to_run(spark: SparkSession, tmp_pa
         find(spark, settings)
 
 
-def test_older_version_can_be_made_active_again(
-    spark: SparkSession, run: Run, built_copy: Settings
+def test_another_version_can_be_made_active_and_the_first_again(
+    spark: SparkSession, built_copy: Settings
 ) -> None:
-    first = find(spark, built_copy)
-    run(changed(built_copy, index__shards=2), BuildIndex())
-    second = find(spark, built_copy)
-    assert second != first
-    lake = Lake(spark, built_copy.lake, "look")
-    activate(lake, first)
-    assert find(spark, built_copy) == first
-    assert lake.read(INDEX_VERSIONS).where("active").count() == 1
+    first, lake = find(spark, built_copy), Lake(spark, built_copy.lake, "look")
+    copy_version(lake, first, "other")
+    for version in ("other", first, first):
+        activate(lake, version)
+        assert find(spark, built_copy) == version
+        assert lake.read(INDEX_VERSIONS).where("active").count() == 1
 
 
 @pytest.mark.parametrize("distribution", ["broadcast", "files"])

@@ -11,6 +11,7 @@ from promptknn.settings import Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS, PREDICTIONS
 from tests.conftest import Run
 from tests.small import changed
+from tests.versions import copy_version
 
 
 def test_unused_index_versions_go_and_the_rest_stays(
@@ -18,24 +19,17 @@ def test_unused_index_versions_go_and_the_rest_stays(
 ) -> None:
     lake = Lake(spark, built_copy.lake, "look")
     active = lake.read(INDEX_VERSIONS).collect()[0].index_version
-    for table in (INDEX_VERSIONS, INDEX_SHARDS):
-        more = lake.read(table).where(f"index_version = '{active}'").drop("run_id")
-        more = more.selectExpr("'old' index_version", "* except (index_version)")
-        if table is INDEX_VERSIONS:
-            age = "current_timestamp() - interval 30 days built_at"
-            more = more.selectExpr("* except (active, built_at)", "false active", age)
-        lake.append(table, more)
-    shard = Path(built_copy.lake) / "index" / "old" / "shard-00000"
-    shard.mkdir(parents=True)
-    for folder in (shard, shard.parent):
-        os.utime(folder, (time.time() - 30 * 86_400,) * 2)
+    copy_version(lake, active, "old", age="30 days")
+    folder = Path(built_copy.lake) / "index" / "old"
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (time.time() - 30 * 86_400,) * 2)
     before = lake.read(PREDICTIONS).count()
     settings = changed(built_copy, maintenance__index_versions_kept=1)
     (counts,) = run(settings, MaintainLake([PREDICTIONS]))
     assert counts.message == (
         "1 tables compacted, 1 index versions forgotten, 1 folders of shards removed"
     )
-    assert not shard.parent.exists()
+    assert not folder.exists()
     assert [row.index_version for row in lake.read(INDEX_VERSIONS).collect()] == [active]
     assert {row.index_version for row in lake.read(INDEX_SHARDS).collect()} == {active}
     assert lake.read(PREDICTIONS).count() == before

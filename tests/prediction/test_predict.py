@@ -9,8 +9,7 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.models import Models
 from promptknn.errors import SettingsError
 from promptknn.images.embed_images import EmbedImages
-from promptknn.index.active import active_index
-from promptknn.index.build import BuildIndex
+from promptknn.index.active import activate, active_index
 from promptknn.lake import Lake
 from promptknn.locations import package_path
 from promptknn.prediction.predict import PredictPrompts, search
@@ -18,6 +17,7 @@ from promptknn.settings import Settings
 from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS, PROMPT_EMBEDDINGS
 from tests.conftest import Run
 from tests.small import PHOTOGRAPHS, changed
+from tests.versions import copy_version
 
 RELAXED = {"prediction__w1": 0.6, "prediction__w2": 0.4, "prediction__normalise_parts": False}
 
@@ -97,8 +97,10 @@ def test_new_index_predicts_old_images_again_only_when_asked(
     spark: SparkSession, run: Run, built_copy: Settings
 ) -> None:
     old = predictions(spark, built_copy)["coffee.png"].index_version
-    settings = changed(built_copy, index__shards=2)
-    _, unasked = run(settings, BuildIndex(), PredictPrompts())
+    settings, lake = built_copy, lake_of(spark, built_copy)
+    copy_version(lake, old, "new")
+    activate(lake, "new")
+    (unasked,) = run(settings, PredictPrompts())
     assert unasked.rows_in == 0
     asked = changed(settings, prediction__repredict=True)
     (again,) = run(asked, PredictPrompts())
