@@ -12,6 +12,7 @@ from promptknn.locations import (
     PathLocation,
     absolute,
     default_cache,
+    folder_for_all,
     is_path,
     package_path,
 )
@@ -122,3 +123,11 @@ def test_a_bare_package_lies_where_it_is_installed() -> None:
 def test_the_default_cache_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locations.getpass, "getuser", lambda: "someone")
     assert default_cache().endswith("promptknn-someone")
+
+
+def test_a_folder_for_all_hosts_is_set_or_lies_in_a_lake_of_files() -> None:
+    need = ("index", "shards need", "index.location")
+    assert folder_for_all("main.prompts", "/volume", *need) == "/volume"
+    assert folder_for_all("/data/lake", None, *need) == "/data/lake/index"
+    with pytest.raises(MissingInputError, match=r"so shards need a folder .*: set `index\.loc"):
+        folder_for_all("main.prompts", None, *need)

@@ -1,6 +1,6 @@
-"""Streams of Arrow batches that are sorted by a key."""
+"""Cutting streams of Arrow batches: where a key changes, or every so many rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -15,3 +15,10 @@ def runs_of(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[tuple[int, 
         for start, stop in pairwise(edges):
             if stop > start:
                 yield int(numbers[start]), batch.slice(start, stop - start)
+
+
+def pieces_of(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Cut batches into pieces of so many rows at most."""
+    for batch in batches:
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from promptknn.errors import MissingInputError
 from promptknn.locations import is_path
-from promptknn.table import Table
+from promptknn.table import Table, quoted, quoted_name
 
 _CONFLICT = re.compile(r"DELTA_CONCURRENT|ConcurrentAppend|DELTA_METADATA_CHANGED|ProtocolChanged")
 _MOST_TRIES = 20
@@ -38,9 +38,8 @@ class Lake:
     def reference(self, table: Table) -> str:
         """Give the table's name in SQL."""
         if is_path(self.location):
-            return f"delta.`{self.location.replace('`', '``')}/{table.name}`"
-        parts = [*self.location.split("."), table.name]
-        return ".".join(f"`{part}`" for part in parts)
+            return f"delta.{quoted(f'{self.location}/{table.name}')}"
+        return quoted_name(f"{self.location}.{table.name}")
 
     def create(self, tables: Iterable[Table]) -> None:
         """Create the tables that are not there, side by side (each costs a commit)."""
@@ -48,8 +47,7 @@ class Lake:
         if not missing:
             return
         if not is_path(self.location):
-            schema = ".".join(f"`{part}`" for part in self.location.split("."))
-            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {quoted_name(self.location)}")
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(self._create_one, missing))
 
@@ -81,6 +79,13 @@ class Lake:
                 f"writes it (jobs/build_index.py, then jobs/predict_prompts.py), or set `lake`."
             ) from error
         return frame
+
+    def read_if_there(self, table: Table) -> DataFrame | None:
+        """Read a table, or give None where no job has created it."""
+        try:
+            return self.read(table)
+        except MissingInputError:
+            return None
 
     def version(self, table: Table) -> int:
         """Give the table's current Delta version."""

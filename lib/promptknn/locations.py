@@ -25,6 +25,29 @@ def is_path(location: str) -> bool:
     return "/" in location or os.sep in location or location in (".", "..")
 
 
+def folder_for_all(lake: str, given: str | None, inside: str, needs: str, key: str) -> str:
+    """Give the folder that is set, or one inside the lake's: every host must see it.
+
+    Args:
+        lake: a folder, or a schema of a catalog.
+        given: what the settings say.
+        inside: its name in a lake that is a folder.
+        needs: who needs it, for the sentence: "shards need".
+        key: of the setting.
+
+    Raises:
+        MissingInputError: the lake is a schema, and no folder is set.
+    """
+    if given:
+        return given
+    if is_path(lake):
+        return f"{lake}/{inside}"
+    raise MissingInputError(
+        f"The lake {lake} is a schema, so {needs} a folder that all hosts see: set `{key}`, to a "
+        f"Volume for instance."
+    )
+
+
 def package_path(location: str) -> str:
     """Give the file or folder behind `package:NAME/inner/path`.
 

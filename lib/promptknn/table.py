@@ -77,3 +77,13 @@ class Table:
 def sql_text(text: str) -> str:
     """Quote a text for Spark SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier for Spark SQL."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def quoted_name(name: str) -> str:
+    """Quote each part of `catalog.schema.table` for Spark SQL."""
+    return ".".join(quoted(part) for part in name.split("."))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import cast
 
 import pandas as pd
@@ -16,7 +15,6 @@ from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_
 from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, DIGIT, RUN, without_terms
 from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.sentence import sentence_identity
-from promptknn.locations import default_cache
 from promptknn.materialised import materialised
 from promptknn.settings import VocabularySettings
 from promptknn.stage import Context
@@ -82,7 +80,7 @@ class _Terms:
             number = new.count()
             if number == 0:
                 return
-            cache = Path(self._context.settings.index.cache or default_cache())
+            cache = self._context.settings.index.host_cache
             words = embedded_words(self._context.spark, sentence, self._identity, cache)
             counted = self._counted_through()
             lake.insert(

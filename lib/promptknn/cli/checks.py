@@ -154,6 +154,7 @@ def gpu() -> Check:
     cure = "models run on the CPU; for a GPU install its driver and a torch with CUDA"
     try:
         import torch
+    # What a library raises that is there and does not load is its own; `module` says it of torch.
     except Exception:
         return Check("GPU", False, "torch is missing", cure, needed=False)
     if not torch.cuda.is_available():

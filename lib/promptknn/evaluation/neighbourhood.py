@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promptknn.arrow_runs import pieces_of
 from promptknn.arrow_vectors import from_arrow, to_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
@@ -100,34 +101,32 @@ def score_batches(
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         index = handle.open()
-        for whole in batches:
-            for start in range(0, whole.num_rows, _IMAGES_A_SEARCH):
-                batch = whole.slice(start, _IMAGES_A_SEARCH)
-                found = index.search(from_arrow(batch.column("embedding")), k, left_out)
-                prepared: dict[tuple[float, int], _Prepared] = {}
-                for variant in variants:
-                    option = (variant.rescoring, variant.captions)
-                    if option not in prepared:
-                        again = candidates(index, found, batch, models, variant)
-                        prepared[option] = _Prepared.of(*again, any_mapped)
-                of = [prepared[variant.rescoring, variant.captions] for variant in variants]
-                predicted = np.stack(
-                    [
-                        variant.e_pred(own.similarities, own.sentence, own.mapped)
-                        for variant, own in zip(variants, of, strict=True)
-                    ],
-                    axis=1,
-                )
-                signals = variants[-1].signals(of[-1].similarities, of[-1].sentence)
-                truths = [from_arrow(cell.values) for cell in batch.column("truths")]
-                cosines = [mean_cosines(*pair) for pair in zip(predicted, truths, strict=True)]
-                yield pa.RecordBatch.from_pydict({
-                    "image_id": batch.column("image_id"),
-                    "image_name": batch.column("image_name"),
-                    "truths": pa.array([len(vectors) for vectors in truths], pa.int32()),
-                    "cosines": pa.array(cosines, pa.list_(pa.float64())),
-                    "signals": pa.array(list(signals), pa.list_(pa.float64())),
-                })  # fmt: skip
+        for batch in pieces_of(batches, _IMAGES_A_SEARCH):
+            found = index.search(from_arrow(batch.column("embedding")), k, left_out)
+            prepared: dict[tuple[float, int], _Prepared] = {}
+            for variant in variants:
+                option = (variant.rescoring, variant.captions)
+                if option not in prepared:
+                    again = candidates(index, found, batch, models, variant)
+                    prepared[option] = _Prepared.of(*again, any_mapped)
+            of = [prepared[variant.rescoring, variant.captions] for variant in variants]
+            predicted = np.stack(
+                [
+                    variant.e_pred(own.similarities, own.sentence, own.mapped)
+                    for variant, own in zip(variants, of, strict=True)
+                ],
+                axis=1,
+            )
+            signals = variants[-1].signals(of[-1].similarities, of[-1].sentence)
+            truths = [from_arrow(cell.values) for cell in batch.column("truths")]
+            cosines = [mean_cosines(*pair) for pair in zip(predicted, truths, strict=True)]
+            yield pa.RecordBatch.from_pydict({
+                "image_id": batch.column("image_id"),
+                "image_name": batch.column("image_name"),
+                "truths": pa.array([len(vectors) for vectors in truths], pa.int32()),
+                "cosines": pa.array(cosines, pa.list_(pa.float64())),
+                "signals": pa.array(list(signals), pa.list_(pa.float64())),
+            })  # fmt: skip
 
     return score
 

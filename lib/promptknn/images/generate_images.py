@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from promptknn.arrow_runs import pieces_of
 from promptknn.deduplication.find_near_duplicates import decided
 from promptknn.encoders.models import Models
 from promptknn.errors import GenerationError
@@ -48,22 +49,18 @@ def generate_batches(
 
     def generate(batches: _Batches) -> _Batches:
         pipeline = picture_generator(settings, generator)
-        for batch in batches:
-            for start in range(0, batch.num_rows, settings.batch_size):
-                some = batch.slice(start, settings.batch_size)
-                ids, numbers, texts = (
-                    some.column(name).to_pylist() for name in ("prompt_id", "number", "text")
-                )
-                seeds = list(map(picture_seed, ids, numbers))
-                results = pipeline.generate(texts, seeds)
-                rows = []
-                for prompt_id, number, seed, result in zip(
-                    ids, numbers, seeds, results, strict=True
-                ):
-                    path = location / picture_name(generator, prompt_id, number)
-                    row = {"prompt_id": prompt_id, "number": number, "seed": seed}
-                    rows.append(row | _outcome(result, path))
-                yield pa.RecordBatch.from_pylist(rows, _RESULTS)
+        for some in pieces_of(batches, settings.batch_size):
+            ids, numbers, texts = (
+                some.column(name).to_pylist() for name in ("prompt_id", "number", "text")
+            )
+            seeds = list(map(picture_seed, ids, numbers))
+            results = pipeline.generate(texts, seeds)
+            rows = []
+            for prompt_id, number, seed, result in zip(ids, numbers, seeds, results, strict=True):
+                path = location / picture_name(generator, prompt_id, number)
+                row = {"prompt_id": prompt_id, "number": number, "seed": seed}
+                rows.append(row | _outcome(result, path))
+            yield pa.RecordBatch.from_pylist(rows, _RESULTS)
 
     return generate
 

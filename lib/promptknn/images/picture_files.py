@@ -9,8 +9,8 @@ from uuid import uuid4
 import pyarrow as pa
 from PIL import Image
 
-from promptknn.errors import GenerationError, MissingInputError, SettingsError
-from promptknn.locations import is_path
+from promptknn.errors import GenerationError, SettingsError
+from promptknn.locations import folder_for_all
 from promptknn.settings import Settings
 
 _FOLDER = "prompt_images_files"
@@ -23,12 +23,8 @@ def pictures_location(settings: Settings) -> Path:
         MissingInputError: the lake is a catalog schema and no folder is named.
         SettingsError: the folder is a URI, which pictures cannot be written to.
     """
-    if settings.generation.location is None and not is_path(settings.lake):
-        raise MissingInputError(
-            f"The lake {settings.lake} is a schema, so pictures need a folder that all hosts see: "
-            f"set `generation.location`, to a Volume for instance."
-        )
-    location = settings.generation.location or f"{settings.lake}/{_FOLDER}"
+    given, key = settings.generation.location, "generation.location"
+    location = folder_for_all(settings.lake, given, _FOLDER, "pictures need", key)
     if ":/" in location:
         raise SettingsError(
             f"Pictures cannot be written to {location}: set `generation.location` to a folder "

@@ -23,7 +23,6 @@ from promptknn.index.version import (
     shard_folders,
 )
 from promptknn.lake import Lake
-from promptknn.locations import default_cache
 from promptknn.settings import IndexSettings, Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 
@@ -53,18 +52,16 @@ def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
         MissingInputError: no index is active.
         ModelMismatchError: the active index was made with other models.
     """
-    rows = (
-        lake.read(INDEX_VERSIONS).where("active").collect() if lake.exists(INDEX_VERSIONS) else []
-    )
+    versions = lake.read_if_there(INDEX_VERSIONS)
+    rows = versions.where("active").collect() if versions is not None else []
     if not rows:
         raise no_active_index(settings.lake, models)
     names = IndexVersion.columns()
     active = IndexVersion(**{k: v for k, v in rows[0].asDict().items() if k in names})
     active.check(settings, models)
-    handle = handle_of(lake, settings, active.index_version, active.files, active.nprobe)
-    of_version = F.col("index_version") == active.index_version
-    shards = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id")
-    groups = shard_groups([shard.bytes for shard in shards.collect()], settings.index)
+    shards = shards_of(lake, active.index_version)
+    handle = handle_of(lake, settings, active.index_version, active.files, shards, active.nprobe)
+    groups = shard_groups([shard.bytes for shard in shards], settings.index)
     return ActiveIndex(active.index_version, active.prompts, handle, groups)
 
 
@@ -102,14 +99,12 @@ def activate(lake: Lake, version: str) -> None:
 
 def is_whole(lake: Lake, settings: Settings, version: str) -> bool:
     """Tell whether a version is recorded and its files lie where they should, unaltered."""
-    of_version = F.col("index_version") == version
-    rows = lake.read(INDEX_VERSIONS).where(of_version).collect()
+    rows = lake.read(INDEX_VERSIONS).where(F.col("index_version") == version).collect()
     if not rows:
         return False
     root = index_location(settings)
     folders = {root / version / QUERY_MAP_FOLDER: rows[0].files}
-    shards = lake.read(INDEX_SHARDS).where(of_version)
-    folders.update({root / shard.path: shard.files for shard in shards.collect()})
+    folders.update({root / shard.path: shard.files for shard in shards_of(lake, version)})
     return all(
         (folder / name).is_file() and sha256(folder / name) == expected
         for folder, files in folders.items()
@@ -117,21 +112,31 @@ def is_whole(lake: Lake, settings: Settings, version: str) -> bool:
     )
 
 
+def shards_of(lake: Lake, version: str) -> list[ShardFiles]:
+    """Read what index_shards says of a version's shards, in the order of their numbers."""
+    of_version = F.col("index_version") == version
+    rows = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id")
+    return [ShardFiles(**row.asDict()) for row in rows.select(*ShardFiles.columns()).collect()]
+
+
 def handle_of(
-    lake: Lake, settings: Settings, version: str, files: Mapping[str, str], nprobe: int
+    lake: Lake,
+    settings: Settings,
+    version: str,
+    files: Mapping[str, str],
+    shards: Sequence[ShardFiles],
+    nprobe: int,
 ) -> IndexHandle:
     """Make the handle of an index version.
 
     Args:
-        lake: has the rows of its shards.
+        lake: its session sends what is broadcast.
         settings: where the index lies and how it is distributed.
         version: the index version.
         files: SHA-256 of each file of what its shards share.
+        shards: of the version.
         nprobe: inverted lists to search for a query.
     """
-    of_version = F.col("index_version") == version
-    rows = lake.read(INDEX_SHARDS).where(of_version).orderBy("shard_id")
-    shards = [ShardFiles(**row.asDict()) for row in rows.select(*ShardFiles.columns()).collect()]
     root = index_location(settings)
     query_map = query_map_folder(root, version, files)
     folders = shard_folders(root, shards)
@@ -166,8 +171,7 @@ def share(
     if way == "broadcast":
         shards = [_broadcast(spark, shard) for shard in shards]
         query_map = _broadcast(spark, query_map)
-    cache = settings.cache or default_cache()
-    return IndexHandle(version, query_map, tuple(shards), nprobe, cache)
+    return IndexHandle(version, query_map, tuple(shards), nprobe, str(settings.host_cache))
 
 
 def _has_context(spark: SparkSession) -> bool:

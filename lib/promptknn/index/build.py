@@ -1,7 +1,7 @@
 """The stage that builds an index version: query map, shards, measured recall, active pointer."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
-from promptknn.index.active import activate, handle_of, is_whole
+from promptknn.index.active import activate, handle_of, is_whole, shards_of
 from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted
@@ -202,12 +202,13 @@ class _Build:
         queries, judged_by = self._queries(query_map)
         k = min(self.context.settings.prediction.k, self.rows)
         exact = exact_similarities(self.pool, query_map, queries, k)
-        measured, nprobe = 0.0, 0
+        lake, measured, nprobe = self.context.lake, 0.0, 0
+        shards = shards_of(lake, self.version)
+        # Made once: it may have sent every shard to the workers.
+        handle = handle_of(lake, self.context.settings, self.version, files, shards, nprobe)
         for nprobe in nprobe_candidates(lists):
-            handle = handle_of(
-                self.context.lake, self.context.settings, self.version, files, nprobe
-            )
-            found = found_similarities(self.context.spark, handle, queries, k)
+            trial = replace(handle, nprobe=nprobe)
+            found = found_similarities(self.context.spark, trial, queries, k)
             measured = recall(found, exact)
             if measured >= self.settings.target_recall:
                 break

@@ -30,7 +30,6 @@ from promptknn.index.query_map import (
     ridge_map,
 )
 from promptknn.index.ridge import Ridge, RidgeSums
-from promptknn.locations import default_cache
 from promptknn.settings import IndexSettings
 
 _MEAN = "rows bigint, total binary"
@@ -63,8 +62,7 @@ def fit_query_map(
         return identity_map(len(mean))
     if kind == "centred":
         return centred_map(_image_mean(images), mean)
-    cache = Path(settings.cache or default_cache())
-    classes = _class_vectors(pool.sparkSession, models, cache)
+    classes = _class_vectors(pool.sparkSession, models, settings.host_cache)
     chosen: Kind = "ridge" if kind == "auto" else kind
     if kind == "auto" and rows < FEWEST_ROWS_FOR_RIDGE:
         chosen = "conse"

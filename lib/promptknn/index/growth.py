@@ -84,11 +84,18 @@ def growth_of(
         return None
     shards = lake.read(INDEX_SHARDS).where(F.col("index_version") == base.index_version).collect()
     held = _held(lake, shards, index_location(settings))
-    ids = pool.select("prompt_id")
-    removed = held.join(ids, "prompt_id", "left_anti").select("shard_id").distinct().collect()
-    new = ids.join(held, "prompt_id", "left_anti").count()
+    pooled = pool.select("prompt_id", F.lit(True).alias("pooled"))
+    # A row a shard, and one without a shard: the prompts that are new.
+    tally = (
+        held.join(pooled, "prompt_id", "full_outer")
+        .groupBy("shard_id")
+        .agg(F.count("*").alias("prompts"), F.count_if(F.isnull("pooled")).alias("removed"))
+        .collect()
+    )
+    new = sum(row.prompts for row in tally if row.shard_id is None)
+    outdated = {row.shard_id for row in tally if row.removed}
     sizes = {shard.shard_id: shard.prompts for shard in shards}
-    again = to_rewrite(sizes, {row.shard_id for row in removed}, new, settings.index.rows_per_shard)
+    again = to_rewrite(sizes, outdated, new, settings.index.rows_per_shard)
     kept = [shard for shard in shards if shard.shard_id not in again]
     if not kept:
         return None

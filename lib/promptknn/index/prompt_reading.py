@@ -70,14 +70,15 @@ class FoundPrompts:
 
     def second_vectors(self, neighbours: Neighbours) -> Vectors:
         """Give the neighbours' embeddings by the second CLIP model: float32, (n, k, d)."""
-        vectors = np.zeros((0, 0, 0), dtype=np.float32)
-        for number, reader in enumerate(self.stored):
-            here = neighbours.shards == number
-            read = reader.rescoring(neighbours.ordinals[here])
-            if number == 0:
-                shape = (*neighbours.ordinals.shape, read.shape[-1])
-                vectors = np.zeros(shape, dtype=np.float32)
-            vectors[here] = read
+        places = [neighbours.shards == number for number in range(len(self.stored))]
+        parts = [
+            reader.rescoring(neighbours.ordinals[here])
+            for reader, here in zip(self.stored, places, strict=True)
+        ]
+        shape = (*neighbours.ordinals.shape, parts[0].shape[-1])
+        vectors = np.zeros(shape, dtype=np.float32)
+        for here, part in zip(places, parts, strict=True):
+            vectors[here] = part
         return vectors
 
     def rescored(self, neighbours: Neighbours, queries: Vectors, weight: float) -> Neighbours:

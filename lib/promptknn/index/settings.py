@@ -1,10 +1,11 @@
 """Settings of the index: how shards are built, judged and distributed."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from promptknn.locations import PathLocation
+from promptknn.locations import PathLocation, default_cache
 from promptknn.section import Section
 
 
@@ -29,3 +30,8 @@ class IndexSettings(Section):
     replicated_below_bytes: int = Field(default=32_000_000_000, ge=0)
     group_bytes: int = Field(default=8_000_000_000, ge=1)
     cache: PathLocation | None = None
+
+    @property
+    def host_cache(self) -> Path:
+        """The folder for what each host keeps: copies of indexes, vectors of reference texts."""
+        return Path(self.cache or default_cache())

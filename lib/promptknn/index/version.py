@@ -12,7 +12,7 @@ from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, ModelMismatchError
 from promptknn.index.distribution import SharedFolder
 from promptknn.index.query_map import FILE
-from promptknn.locations import is_path
+from promptknn.locations import folder_for_all
 from promptknn.online_settings import OnlineSettings
 
 QUERY_MAP_FOLDER = "query-map"
@@ -93,13 +93,10 @@ def index_location(settings: OnlineSettings) -> Path:
     Raises:
         MissingInputError: the lake is a catalog schema and no folder is named.
     """
-    if settings.index.location:
-        return Path(settings.index.location)
-    if is_path(settings.lake):
-        return Path(settings.lake) / "index"
-    raise MissingInputError(
-        f"The lake {settings.lake} is a schema, so shards need a folder that all hosts see: "
-        f"set `index.location`, to a Volume for instance."
+    return Path(
+        folder_for_all(
+            settings.lake, settings.index.location, "index", "shards need", "index.location"
+        )
     )
 
 

@@ -11,7 +11,6 @@ from promptknn.index.version import (
     shard_folders,
 )
 from promptknn.lake_reader import LakeReader
-from promptknn.locations import default_cache
 from promptknn.online_settings import OnlineSettings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 
@@ -51,5 +50,5 @@ def handle_of(reader: LakeReader, settings: OnlineSettings, version: IndexVersio
         query_map_folder(root, version.index_version, version.files),
         tuple(shard_folders(root, shards)),
         version.nprobe,
-        settings.index.cache or default_cache(),
+        str(settings.index.host_cache),
     )

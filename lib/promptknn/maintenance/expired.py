@@ -37,9 +37,9 @@ def unneeded_folders(
     for folder in sorted(root.iterdir() if root.is_dir() else []):
         if not folder.is_dir() or folder.name in versions or not _older(folder, before):
             continue
-        parts = [part for part in sorted(folder.iterdir()) if part not in needed]
-        whole = len(parts) == len(list(folder.iterdir()))
-        unneeded += [folder] if whole else parts
+        parts = sorted(folder.iterdir())
+        gone = [part for part in parts if part not in needed]
+        unneeded += [folder] if gone == parts else gone
     return unneeded
 
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from promptknn.index.version import index_location
@@ -48,9 +49,18 @@ class MaintainLake(Stage):
     def _forget_versions(self, context: Context) -> tuple[int, int]:
         lake, settings = context.lake, context.settings.maintenance
         before = datetime.now(UTC) - timedelta(hours=settings.retention_hours)
-        local = F.to_utc_timestamp("built_at", F.current_timezone()).alias("built_at")
-        rows = lake.read(INDEX_VERSIONS).select("index_version", "active", local).collect()
-        gone = expired_versions(rows, settings.index_versions_kept, before.replace(tzinfo=None))
+        seconds = F.unix_timestamp("built_at").alias("seconds")
+        found = lake.read(INDEX_VERSIONS).select("index_version", "active", seconds).collect()
+        # From seconds: collected timestamps are in the driver's time zone, and do not say so.
+        rows = [
+            Row(
+                index_version=row.index_version,
+                active=row.active,
+                built_at=datetime.fromtimestamp(row.seconds, UTC),
+            )
+            for row in found
+        ]
+        gone = expired_versions(rows, settings.index_versions_kept, before)
         if gone:
             named = ", ".join(sql_text(version) for version in sorted(gone))
             # The rows first: files that no row names are found again by the next run.

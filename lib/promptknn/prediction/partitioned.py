@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promptknn.arrow_runs import runs_of
+from promptknn.arrow_runs import pieces_of, runs_of
 from promptknn.arrow_vectors import from_arrow, to_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
@@ -29,7 +29,6 @@ _IMAGES_A_SEARCH = 256
 _IMAGES_A_TASK = 4_096
 # Spark sorts structs by their first column first: nearest first, ties in the order of prompt_id.
 _FOUND = "image_id string, distance float, prompt_id string, group int, shard long, ordinal long"
-_VECTORS = {"sentence": "array<float>", "mapped": "array<float>", "rescoring": "array<float>"}
 
 
 def search_partitioned(
@@ -52,37 +51,38 @@ def search_partitioned(
     """
     tasks = -(-todo // _IMAGES_A_TASK)
     numbers = F.array(*(F.lit(number) for number in range(len(groups))))
-    found = (
-        images.select("image_id", "embedding", F.explode(numbers).alias("group"))
-        .repartition(tasks * len(groups), "group", F.pmod(F.xxhash64("image_id"), F.lit(tasks)))
-        .sortWithinPartitions("group")
-        .mapInArrow(_search(handle, groups, settings.k), _FOUND)
+    asked = images.select("image_id", "embedding", F.explode(numbers).alias("group"))
+    found = _by_group(asked, tasks, len(groups)).mapInArrow(
+        _search(handle, groups, settings.k), _FOUND
     )
     near = F.struct(*found.columns[1:])
-    read = (
+    chosen = (
         found.groupBy("image_id")
         .agg(F.slice(F.sort_array(F.collect_list(near)), 1, settings.k).alias("nearest"))
         .select("image_id", F.explode("nearest").alias("near"))
         .select("image_id", "near.*")
-        .repartition(tasks * len(groups), "group", F.pmod(F.xxhash64("image_id"), F.lit(tasks)))
-        .sortWithinPartitions("group")
     )
     vectors = ["sentence"]
     vectors += ["mapped"] if settings.combination.space == "clip_mapped" else []
     vectors += ["rescoring"] if settings.combination.rescoring else []
-    schema = ", ".join([_FOUND, "text string", *(f"{name} {_VECTORS[name]}" for name in vectors)])
-    read = read.mapInArrow(_read(handle, groups, vectors), schema)
+    schema = ", ".join([_FOUND, "text string", *(f"{name} array<float>" for name in vectors)])
+    read = _by_group(chosen, tasks, len(groups)).mapInArrow(_read(handle, groups, vectors), schema)
     nearest = F.sort_array(F.collect_list(F.struct(*read.columns[1:]))).alias("nearest")
     both = images.join(read.groupBy("image_id").agg(nearest), "image_id")
     return both.mapInArrow(_answers(handle, settings, models), ANSWER_SCHEMA)
+
+
+def _by_group(rows: DataFrame, tasks: int, groups: int) -> DataFrame:
+    """Give each group so many tasks, each of which opens one group after the other."""
+    part = F.pmod(F.xxhash64("image_id"), F.lit(tasks))
+    return rows.repartition(tasks * groups, "group", part).sortWithinPartitions("group")
 
 
 def _search(handle: IndexHandle, groups: Groups, k: int) -> _Stream:
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number, batch in runs_of(batches, "group"):
             index = handle.part(groups[number]).open()
-            for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
-                some = batch.slice(start, _IMAGES_A_SEARCH)
+            for some in pieces_of([batch], _IMAGES_A_SEARCH):
                 found = index.search(from_arrow(some.column("embedding")), k)
                 rows, places = np.nonzero(found.ordinals >= 0)
                 yield pa.RecordBatch.from_pydict({
@@ -125,10 +125,8 @@ def _vectors_of(prompts: FoundPrompts, found: Neighbours, name: str) -> Vectors:
 def _answers(handle: IndexHandle, settings: PredictionSettings, models: Models) -> _Stream:
     def answers(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         query_map = handle.open_query_map()
-        for batch in batches:
-            for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
-                some = batch.slice(start, _IMAGES_A_SEARCH)
-                stored, found = gathered(some.column("nearest"))
-                yield answer(FoundPrompts([stored], query_map), found, some, settings, models)
+        for some in pieces_of(batches, _IMAGES_A_SEARCH):
+            stored, found = gathered(some.column("nearest"))
+            yield answer(FoundPrompts([stored], query_map), found, some, settings, models)
 
     return answers

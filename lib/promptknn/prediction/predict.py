@@ -45,10 +45,11 @@ def embedded_images(lake: Lake, models: Models, second: Models | None) -> DataFr
 
 def _confidence(context: Context, hash_: str) -> str:
     """Write the latest calibration of these settings as SQL; null where there is none."""
-    if not context.lake.exists(CALIBRATIONS):
-        return "CAST(NULL AS FLOAT)"
-    known = context.lake.read(CALIBRATIONS).where(F.col("settings_hash") == hash_)
-    latest = known.orderBy(F.desc("calibrated_at")).limit(1).collect()
+    known = context.lake.read_if_there(CALIBRATIONS)
+    latest = []
+    if known is not None:
+        of_settings = known.where(F.col("settings_hash") == hash_)
+        latest = of_settings.orderBy(F.desc("calibrated_at")).limit(1).collect()
     if not latest:
         return "CAST(NULL AS FLOAT)"
     found = Calibration(latest[0].intercept, latest[0].similarity, latest[0].agreement)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from promptknn.arrow_runs import pieces_of
 from promptknn.encoders.models import Models
 from promptknn.index.distribution import IndexHandle
 from promptknn.prediction.predicted import ANSWER_SCHEMA, predict_images
@@ -30,9 +31,7 @@ def predict_batches(
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         index = handle.open()
-        for batch in batches:
-            for start in range(0, batch.num_rows, _IMAGES_A_SEARCH):
-                some = batch.slice(start, _IMAGES_A_SEARCH)
-                yield predict_images(index, some, settings, models)
+        for some in pieces_of(batches, _IMAGES_A_SEARCH):
+            yield predict_images(index, some, settings, models)
 
     return predict

@@ -9,7 +9,6 @@ from promptknn.lake import Lake
 from promptknn.prediction.latest import latest_prediction
 from promptknn.report.bins import round_bins
 from promptknn.report.content import Distribution, Facts, Neighbour, Picture
-from promptknn.report.optional import read_if_there
 from promptknn.tables import EVALUATED_IMAGES, PREDICTIONS
 
 _NEIGHBOURS_SHOWN = 10
@@ -67,7 +66,7 @@ def latest_predictions(lake: Lake) -> Predictions:
 
 
 def _with_cosine(lake: Lake, predictions: DataFrame) -> DataFrame:
-    evaluated = read_if_there(lake, EVALUATED_IMAGES)
+    evaluated = lake.read_if_there(EVALUATED_IMAGES)
     if evaluated is None:
         return predictions.withColumn("cosine", F.lit(None).cast("double"))
     latest = evaluated.groupBy("image_id", "settings_hash").agg(

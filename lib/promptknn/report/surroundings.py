@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 from promptknn.lake import Lake
 from promptknn.report.content import Accuracy, Coverage, Favourite, JobRun, Rejection
 from promptknn.report.masking import shown_settings
-from promptknn.report.optional import read_if_there
 from promptknn.report.predictions import Predictions
 from promptknn.tables import (
     EVALUATIONS,
@@ -45,7 +44,7 @@ def coverage(lake: Lake, predictions: Predictions) -> Coverage:
 
 
 def _pool(lake: Lake, index_version: str) -> int | None:
-    versions = read_if_there(lake, INDEX_VERSIONS)
+    versions = lake.read_if_there(INDEX_VERSIONS)
     if versions is None:
         return None
     known = versions.where(F.col("index_version") == index_version).select("prompts").limit(1)
@@ -61,7 +60,7 @@ def rejections(lake: Lake) -> list[Rejection]:
     )
     parts: list[DataFrame] = []
     for table, kind, source, item in tables:
-        frame = read_if_there(lake, table)
+        frame = lake.read_if_there(table)
         if frame is not None:
             example = F.substring(F.coalesce(item, F.lit("")), 1, _LONGEST_EXAMPLE)
             parts.append(
@@ -80,7 +79,7 @@ def rejections(lake: Lake) -> list[Rejection]:
 
 def accuracy(lake: Lake, predictions: Predictions) -> list[Accuracy]:
     """Give each method's latest mean cosine to the truth, for the models of the predictions."""
-    evaluations = read_if_there(lake, EVALUATIONS)
+    evaluations = lake.read_if_there(EVALUATIONS)
     if evaluations is None:
         return []
     facts = predictions.facts
@@ -105,7 +104,7 @@ def accuracy(lake: Lake, predictions: Predictions) -> list[Accuracy]:
 
 def job_runs(lake: Lake) -> list[JobRun]:
     """Give the latest runs of stages, latest first."""
-    runs = read_if_there(lake, JOB_RUNS)
+    runs = lake.read_if_there(JOB_RUNS)
     if runs is None:
         return []
     text = F.coalesce("error", "message", F.lit("")).alias("text")
@@ -116,7 +115,7 @@ def job_runs(lake: Lake) -> list[JobRun]:
 
 def settings_of(lake: Lake, run_id: str) -> str:
     """Give the settings of a run, secrets masked; empty where its row is gone."""
-    runs = read_if_there(lake, JOB_RUNS)
+    runs = lake.read_if_there(JOB_RUNS)
     if runs is None:
         return ""
     rows = runs.where(F.col("run_id") == run_id).select("settings").limit(1).collect()

@@ -10,7 +10,8 @@ from pyspark.sql.types import FractionalType
 from promptknn.errors import MissingInputError
 from promptknn.locations import PathLocation
 from promptknn.sources.filters import Filter
-from promptknn.sources.source import Source, content_hash, find_column, metadata, quoted
+from promptknn.sources.source import Source, content_hash, find_column, metadata
+from promptknn.table import quoted
 
 
 class DataSet(Source):

@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType, NumericType
 
 from promptknn.errors import MissingInputError
-from promptknn.sources.source import find_column, quoted
+from promptknn.sources.source import find_column
+from promptknn.table import quoted
 
 _Bound = float | tuple[str, ...] | None
 

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 from promptknn.errors import MissingInputError, reason
 from promptknn.locations import is_path
+from promptknn.table import quoted, quoted_name
 
 
 def load(
@@ -37,10 +38,9 @@ def table_or_path(spark: SparkSession, table: str, label: str) -> DataFrame:
     Raises:
         MissingInputError: there is no such table.
     """
-    names = [table] if is_path(table) else table.split(".")
-    quoted = ".".join("`" + name.replace("`", "``") + "`" for name in names)
+    name = f"delta.{quoted(table)}" if is_path(table) else quoted_name(table)
     try:
-        frame = spark.table(f"delta.{quoted}" if is_path(table) else quoted)
+        frame = spark.table(name)
         frame.columns  # noqa: B018 - Spark Connect looks for the table only when it must
     except AnalysisException as error:
         raise MissingInputError(

@@ -10,6 +10,7 @@ from pyspark.sql.types import DoubleType, FloatType
 
 from promptknn.errors import MissingInputError
 from promptknn.section import Section
+from promptknn.table import quoted
 
 
 class Source(Section, ABC):
@@ -55,11 +56,6 @@ def find_column(frame: DataFrame, names: Sequence[str]) -> str | None:
     """Find the first of some columns that is there, whatever the case, as the frame spells it."""
     spelled = {name.lower(): name for name in frame.columns}
     return next((spelled[name.lower()] for name in names if name.lower() in spelled), None)
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier for Spark SQL."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def metadata(frame: DataFrame, leave_out: Sequence[str] = ()) -> Column:

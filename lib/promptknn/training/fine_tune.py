@@ -12,7 +12,7 @@ from promptknn.encoders.models import Models
 from promptknn.encoders.open_clip import open_clip_identity
 from promptknn.encoders.package_default import NAME as PACKAGE_DEFAULT
 from promptknn.errors import MissingInputError, SettingsError
-from promptknn.locations import is_path
+from promptknn.locations import folder_for_all
 from promptknn.settings import ClipSettings, Settings, settings_hash
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPT_IMAGES, PROMPTS, TRAINING_LOSSES, TRAINING_RUNS
@@ -71,13 +71,9 @@ def training_output(settings: Settings) -> Path:
     Raises:
         MissingInputError: the lake is a catalog schema and no folder is named.
     """
-    if settings.training.output:
-        return Path(settings.training.output)
-    if is_path(settings.lake):
-        return Path(settings.lake) / "training"
-    raise MissingInputError(
-        f"The lake {settings.lake} is a schema, so the model needs a folder that all hosts see: "
-        f"set `training.output`, to a Volume for instance."
+    given = settings.training.output
+    return Path(
+        folder_for_all(settings.lake, given, "training", "the model needs", "training.output")
     )
 
 

@@ -7,14 +7,8 @@ views alike.
 from collections.abc import Iterator, Sequence
 
 from promptknn.lake import Lake
-from promptknn.sources.source import quoted
-from promptknn.table import sql_text
+from promptknn.table import quoted, quoted_name, sql_text
 from promptknn.views.definitions import View, tables_read
-
-
-def schema_name(schema: str) -> str:
-    """Quote `schema` or `catalog.schema` for SQL."""
-    return ".".join(quoted(part) for part in schema.split("."))
 
 
 def statements(lake: Lake, views: Sequence[View], schema: str | None) -> Iterator[str]:
@@ -26,11 +20,11 @@ def statements(lake: Lake, views: Sequence[View], schema: str | None) -> Iterato
         schema: where the views are to lie, as `schema` or `catalog.schema`; None makes temporary
             views, which belong to a session.
     """
-    prefix = "" if schema is None else f"{schema_name(schema)}."
+    prefix = "" if schema is None else f"{quoted_name(schema)}."
     create = "CREATE OR REPLACE TEMPORARY VIEW" if schema is None else "CREATE OR REPLACE VIEW"
     tables = {table.name: lake.reference(table) for table in tables_read(views)}
     if schema is not None:
-        yield f"CREATE SCHEMA IF NOT EXISTS {schema_name(schema)}"
+        yield f"CREATE SCHEMA IF NOT EXISTS {quoted_name(schema)}"
     if schema != lake.location:
         for name, reference in tables.items():
             yield f"{create} {prefix}{quoted(name)} AS\nSELECT * FROM {reference}"
