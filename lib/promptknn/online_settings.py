@@ -16,7 +16,7 @@ from promptknn.section import Section
 # What jobs alone read.
 OFFLINE_SECTIONS = frozenset({
     "sources", "cleaning", "embedding", "deduplication", "generation", "splits", "training",
-    "evaluation", "maintenance", "spark",
+    "evaluation", "maintenance", "tracking", "spark",
 })  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Runs stages: creates tables, shows progress, times, and records every run in job_runs."""
+"""Runs stages: creates tables, shows progress, times, and records every run."""
 
 import time
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from promptknn.progress import Display
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import JOB_RUNS
+from promptknn.tracking.mlflow_runs import MlflowRuns, StageRun
 
 _LONGEST_ERROR = 2000
 
@@ -25,15 +26,20 @@ def run_stages(
 ) -> list[Counts]:
     """Run stages one after the other; the first failure is recorded and raised.
 
+    Runs are recorded in job_runs, and in MLflow where `tracking` names it.
+
     Returns:
         What each stage did.
     """
+    tracked = MlflowRuns.of(settings.tracking)
     lake = Lake(spark, settings.lake, run_id=uuid4().hex)
     lake.create({table.name: table for s in stages for table in (*s.outputs, JOB_RUNS)}.values())
-    return [_run_one(lake, settings, stage, display) for stage in stages]
+    return [_run_one(lake, settings, stage, display, tracked) for stage in stages]
 
 
-def _run_one(lake: Lake, settings: Settings, stage: Stage, display: Display) -> Counts:
+def _run_one(
+    lake: Lake, settings: Settings, stage: Stage, display: Display, tracked: MlflowRuns | None
+) -> Counts:
     started, clock = datetime.now(UTC), time.monotonic()
     inputs = _versions(lake, stage)
     counts, failure = Counts(), None
@@ -46,6 +52,10 @@ def _run_one(lake: Lake, settings: Settings, stage: Stage, display: Display) -> 
     finally:
         seconds = time.monotonic() - clock
         _record(lake, settings, stage, started, seconds, inputs, counts, failure)
+        if tracked:
+            text = settings.model_dump_json()
+            error = _text_of(failure)
+            tracked.log(StageRun(stage.name, lake.run_id, text, seconds, counts, error))
     display.done(stage.name, counts, seconds)
     return counts
 

@@ -14,6 +14,7 @@ from promptknn.online_settings import OnlineSettings
 from promptknn.prediction.settings import PredictionSettings
 from promptknn.section import Section, settings_hash
 from promptknn.sources import DemoSource, PromptSource
+from promptknn.tracking.settings import TrackingSettings
 from promptknn.training.settings import TrainingSettings
 
 __all__ = [
@@ -95,6 +96,7 @@ class Settings(OnlineSettings):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
+    tracking: TrackingSettings = TrackingSettings()
     spark: SparkSettings = SparkSettings()
 
     @model_validator(mode="after")

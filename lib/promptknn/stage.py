@@ -1,8 +1,9 @@
 """What a stage of the pipeline is, and what it may use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 from rich.console import RenderableType
@@ -16,7 +17,8 @@ from promptknn.table import Table
 class Counts:
     """What a stage did: goes into job_runs and onto the terminal.
 
-    `details` (a rich table, say) is shown below the message.
+    `details` (a rich table, say) is shown below the message. Where runs are tracked, `figures` (a
+    value a name) and `pictures` are logged with the counts.
     """
 
     rows_in: int = 0
@@ -24,6 +26,8 @@ class Counts:
     rows_rejected: int = 0
     message: str = ""
     details: RenderableType | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    pictures: tuple[Path, ...] = ()
 
     def __add__(self, other: "Counts") -> "Counts":
         """Put together what two parts of a stage did."""
@@ -33,6 +37,8 @@ class Counts:
             self.rows_rejected + other.rows_rejected,
             "; ".join(part.message for part in (self, other) if part.message),
             self.details or other.details,
+            {**self.figures, **other.figures},
+            self.pictures + other.pictures,
         )
 
 

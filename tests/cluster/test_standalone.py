@@ -1,9 +1,7 @@
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from promptknn.tables import (
     PREDICTIONS,
     PROMPT_EMBEDDINGS,
 )
+from tests.cluster.servers import free_port, wait_for
 from tests.small import CACHE, small_tree
 from tests.submission import FAST_START, submit_well, write_config
 from tests.vectors import assert_same_predictions
@@ -26,24 +25,6 @@ from tests.vectors import assert_same_predictions
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 WHOLE = Path(__file__).with_name("whole.py")
 WORKERS = 2
-TRIES, PAUSE = 300, 0.2
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def wait_for(log: Path, text: str, times: int, processes: list[subprocess.Popen[bytes]]) -> None:
-    for _ in range(TRIES):
-        said = log.read_text(errors="replace")
-        if said.count(text) >= times:
-            return
-        if any(process.poll() is not None for process in processes):
-            break
-        time.sleep(PAUSE)
-    pytest.fail(f"'{text}' did not show {times} times in:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")

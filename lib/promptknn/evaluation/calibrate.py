@@ -48,7 +48,14 @@ class CalibrateConfidence(Evaluation):
             f"{correlation:.3f}, mean absolute error {error:.3f}. Picture: {picture}"
         )
         message = f"{scores.sentence}; {filled:,} predictions got a confidence"
-        return Counts(len(cosines), filled, message=message, details=Group(note))
+        return Counts(
+            len(cosines),
+            filled,
+            message=message,
+            details=Group(note),
+            figures={"correlation": correlation, "mean absolute error": error},
+            pictures=(picture,),
+        )
 
     @staticmethod
     def _write(context: Context, scores: Scores, error: float, correlation: float) -> int:

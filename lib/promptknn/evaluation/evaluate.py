@@ -1,6 +1,6 @@
 """The stages that score predictions against true prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +51,8 @@ class Evaluate(Evaluation):
         scores = score(context, with_configured(settings.evaluation, settings.prediction))
         found = record(context, scores)
         record_images(context, scores)
-        return counts(
-            scores, Group(estimates_table(dict(zip(scores.variants, found, strict=True))))
-        )
+        by_name = dict(zip(scores.variants, found, strict=True))
+        return counts(scores, by_name, Group(estimates_table(by_name)))
 
 
 class EvaluatePaperTable(Evaluation):
@@ -68,7 +67,7 @@ class EvaluatePaperTable(Evaluation):
         }
         scores = score(context, {**rows, **mapped})
         found = dict(zip(scores.variants, record(context, scores), strict=True))
-        return counts(scores, Group(paper_table(list(rows), found)))
+        return counts(scores, found, Group(paper_table(list(rows), found)))
 
 
 class EvaluateGrid(Evaluation):
@@ -88,7 +87,7 @@ class EvaluateGrid(Evaluation):
         pictures = plot_grid(dict(scores.variants), found, self._folder)
         best = dict(sorted(found.items(), key=lambda item: -item[1].mean)[:10])
         where = "Pictures: " + ", ".join(str(picture) for picture in pictures)
-        return counts(scores, Group(estimates_table(best), where))
+        return counts(scores, found, Group(estimates_table(best), where), pictures)
 
 
 class EvaluateOptions(Evaluation):
@@ -120,13 +119,22 @@ class EvaluateOptions(Evaluation):
             f"by {gain.mean:.4f} ({gain.low:.4f} to {gain.high:.4f})",
         )
         table = options_table(found, scores, baseline, sampling)
-        return counts(scores, Group(table, *notes))
+        return counts(scores, found, Group(table, *notes))
 
 
-def counts(scores: Scores, details: Group) -> Counts:
+def counts(
+    scores: Scores, found: Mapping[str, Estimate], details: Group, pictures: Sequence[Path] = ()
+) -> Counts:
     """Say what an evaluation did."""
-    images = len(scores.cosines)
-    return Counts(images, len(scores.variants), message=scores.sentence, details=details)
+    figures = {f"cosine {name}": estimate.mean for name, estimate in found.items()}
+    return Counts(
+        len(scores.cosines),
+        len(scores.variants),
+        message=scores.sentence,
+        details=details,
+        figures=figures,
+        pictures=tuple(pictures),
+    )
 
 
 def record(context: Context, scores: Scores) -> Sequence[Estimate]:

@@ -144,7 +144,7 @@ class _Build:
         return Counts(self.rows, self.rows, message=(
             f"index {self.version}, {self.rows:,} prompts{self._grown()}, {factory}, "
             f"{query_map.kind} query map, recall@{k} {measured:.3f} by {judged_by}"
-        ))  # fmt: skip
+        ), figures={"recall": measured, "nprobe": nprobe})  # fmt: skip
 
     def _grown(self) -> str:
         if self.growth is None:

@@ -126,7 +126,15 @@ class _Training:
         message = f"{result.steps:,} steps, model local-dir:{self.output / MODEL}{drawn}" + (
             f", {left_out:,} pairs left out for their image ({reasons})" if left_out else ""
         )
-        return Counts(rows_in=trained, rows_out=trained, rows_rejected=left_out, message=message)
+        picture = self.output / MODEL / PICTURE
+        return Counts(
+            rows_in=trained,
+            rows_out=trained,
+            rows_rejected=left_out,
+            message=message,
+            figures={"steps": result.steps},
+            pictures=(picture,) if picture.is_file() else (),
+        )
 
     def _write_pairs(self) -> None:
         """Write the training's files, unless a killed run has: they are the same."""

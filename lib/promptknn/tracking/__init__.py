@@ -1,0 +1,1 @@
+"""Runs in MLflow, for those who follow their jobs there (extra `mlflow`)."""
