@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 from promptknn.lake import Lake
 from promptknn.progress import Display
 from promptknn.settings import Settings
-from promptknn.stage import Context, Counts, Stage
+from promptknn.stage import Context, Counts, Stage, StageRun
 from promptknn.tables import JOB_RUNS
-from promptknn.tracking.mlflow_runs import MlflowRuns, StageRun
+from promptknn.tracking.mlflow_runs import MlflowRuns
 
 _LONGEST_ERROR = 2000
 
@@ -50,13 +50,20 @@ def _run_one(
         failure = error
         raise
     finally:
-        seconds = time.monotonic() - clock
-        _record(lake, settings, stage, started, seconds, inputs, counts, failure)
+        run = StageRun(
+            stage=stage.name,
+            run_id=lake.run_id,
+            settings=settings.model_dump_json(),
+            inputs=inputs,
+            started=started,
+            seconds=time.monotonic() - clock,
+            counts=counts,
+            error=_text_of(failure),
+        )
+        _record(lake, run)
         if tracked:
-            text = settings.model_dump_json()
-            error = _text_of(failure)
-            tracked.log(StageRun(stage.name, lake.run_id, text, seconds, counts, error))
-    display.done(stage.name, counts, seconds)
+            tracked.log(run)
+    display.done(stage.name, counts, run.seconds)
     return counts
 
 
@@ -69,31 +76,22 @@ def _versions(lake: Lake, stage: Stage) -> dict[str, int]:
     return found
 
 
-def _record(
-    lake: Lake,
-    settings: Settings,
-    stage: Stage,
-    started: datetime,
-    seconds: float,
-    inputs: dict[str, int],
-    counts: Counts,
-    failure: BaseException | None,
-) -> None:
-    status = "failed" if failure else "succeeded" if counts.rows_in else "unchanged"
+def _record(lake: Lake, run: StageRun) -> None:
+    counts = run.counts
     row = pa.table({
-        "stage": [stage.name],
-        "status": [status],
+        "stage": [run.stage],
+        "status": [run.status],
         "rows_in": pa.array([counts.rows_in], pa.int64()),
         "rows_out": pa.array([counts.rows_out], pa.int64()),
         "rows_rejected": pa.array([counts.rows_rejected], pa.int64()),
-        "seconds": pa.array([seconds], pa.float64()),
-        "rows_per_second": pa.array([counts.rows_in / max(seconds, 1e-9)], pa.float64()),
-        "settings": [settings.model_dump_json()],
-        "input_versions": pa.array([list(inputs.items())], pa.map_(pa.string(), pa.int64())),
+        "seconds": pa.array([run.seconds], pa.float64()),
+        "rows_per_second": pa.array([counts.rows_in / max(run.seconds, 1e-9)], pa.float64()),
+        "settings": [run.settings],
+        "input_versions": pa.array([list(run.inputs.items())], pa.map_(pa.string(), pa.int64())),
         "message": pa.array([counts.message or None], pa.string()),
-        "error": pa.array([_text_of(failure)], pa.string()),
+        "error": pa.array([run.error], pa.string()),
     })  # fmt: skip
-    started_at = F.lit(started.replace(tzinfo=None)).cast("timestamp")
+    started_at = F.lit(run.started.replace(tzinfo=None)).cast("timestamp")
     lake.append(JOB_RUNS, lake.spark.createDataFrame(row).withColumn("started_at", started_at))
 
 

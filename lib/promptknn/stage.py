@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -40,6 +41,36 @@ class Counts:
             {**self.figures, **other.figures},
             self.pictures + other.pictures,
         )
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One run of a stage, for those who keep its history.
+
+    Attributes:
+        stage: its name.
+        run_id: of the job; all stages of a job share it.
+        settings: the whole tree, as JSON.
+        inputs: version of each input table that was there.
+        started: when.
+        seconds: how long it took.
+        counts: what it did.
+        error: what stopped it, or None.
+    """
+
+    stage: str
+    run_id: str
+    settings: str
+    inputs: Mapping[str, int]
+    started: datetime
+    seconds: float
+    counts: Counts
+    error: str | None
+
+    @property
+    def status(self) -> str:
+        """`failed`, `succeeded`, or `unchanged` where there was nothing to do."""
+        return "failed" if self.error else "succeeded" if self.counts.rows_in else "unchanged"
 
 
 @dataclass(frozen=True)

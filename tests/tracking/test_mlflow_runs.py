@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,8 @@ from mlflow.entities import Run as MlflowRun
 
 from promptknn.errors import MissingInputError
 from promptknn.settings import Settings
-from promptknn.stage import Context, Counts, Stage
-from promptknn.tracking.mlflow_runs import MlflowRuns, StageRun
+from promptknn.stage import Context, Counts, Stage, StageRun
+from promptknn.tracking.mlflow_runs import MlflowRuns
 from promptknn.tracking.settings import TrackingSettings
 from tests.conftest import Run
 
@@ -37,6 +38,10 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackingSettings:
     """A folder, which MLflow prefers not to be used any more."""
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     return TrackingSettings(mlflow=(tmp_path / "runs").as_uri(), experiment=EXPERIMENT)
+
+
+def stage_run(stage: str, counts: Counts) -> StageRun:
+    return StageRun(stage, "1", "{}", {}, datetime.now(UTC), 1.0, counts, None)
 
 
 def logged(store: TrackingSettings) -> dict[str, MlflowRun]:
@@ -75,7 +80,7 @@ def test_a_second_job_joins_the_experiment(store: TrackingSettings) -> None:
     for name in ("first", "second"):
         runs = MlflowRuns.of(store)
         assert runs is not None
-        runs.log(StageRun(name, "1", "{}", 1.0, Counts(), None))
+        runs.log(stage_run(name, Counts()))
     assert set(logged(store)) == {"first", "second"}
 
 
@@ -86,7 +91,7 @@ def test_nothing_is_opened_unless_asked_for() -> None:
 def test_a_store_that_cannot_be_had_is_named_with_the_cure(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("no folder")
-    with pytest.raises(MissingInputError, match="check `tracking.mlflow`"):
+    with pytest.raises(MissingInputError, match=r"check `tracking\.mlflow`"):
         MlflowRuns.of(TrackingSettings(mlflow=(file / "runs").as_uri()))
 
 
@@ -96,5 +101,5 @@ def test_a_store_that_fails_later_costs_a_warning(
     runs = MlflowRuns.of(store)
     assert runs is not None
     missing = Counts(pictures=(tmp_path / "missing.png",))
-    runs.log(StageRun("score", "1", "{}", 1.0, missing, None))
+    runs.log(stage_run("score", missing))
     assert "score is not logged in MLflow" in caplog.text

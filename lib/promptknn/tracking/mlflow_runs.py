@@ -4,12 +4,11 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from promptknn.errors import EnvironmentMissingError, MissingInputError, reason
-from promptknn.stage import Counts
+from promptknn.stage import StageRun
 from promptknn.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
@@ -18,27 +17,6 @@ if TYPE_CHECKING:
 # What MLflow takes in a name, and how much in one call and one value.
 _REFUSED = re.compile(r"[^\w\-. /]+")
 _PARAMETERS_A_CALL, _LONGEST_PARAMETER = 100, 500
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """One run of a stage, as job_runs has it.
-
-    Attributes:
-        stage: its name.
-        run_id: of the job; all stages of a job share it.
-        settings: the tree as JSON.
-        seconds: how long it took.
-        counts: what it did; its figures become metrics, its pictures artifacts.
-        error: what stopped it, or None.
-    """
-
-    stage: str
-    run_id: str
-    settings: str
-    seconds: float
-    counts: Counts
-    error: str | None
 
 
 class MlflowRuns:
