@@ -18,7 +18,7 @@ from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
 from promptknn.stage import Counts, Stage
 from tests.site import SAID, Site
-from tests.small import changed, small_settings
+from tests.small import INTERPRETED, changed, small_settings
 
 Run = Callable[..., list[Counts]]
 
@@ -61,6 +61,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             master="local[1]",
             application_name="promptknn-tests",
             conf={
+                **INTERPRETED,
                 "spark.driver.memory": "2g",
                 "spark.sql.shuffle.partitions": "2",
                 "spark.sql.warehouse.dir": str(home / "warehouse"),

@@ -9,6 +9,11 @@ from promptknn.settings import Settings
 PROMPTS = 400
 # Shared by all runs: its files are named by what they hold.
 CACHE = Path(tempfile.gettempdir()) / f"promptknn-tests-{getpass.getuser()}"
+# Compiling the code of plans that see a few rows, and run once, costs more than it saves.
+INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 PHOTOGRAPHS = ("chelsea.png", "coffee.png", "rocket.jpg")
 
 
@@ -22,7 +27,7 @@ def small_tree(folder: Path) -> dict[str, object]:
         "images": {"paths": [f"package:skimage/data/{name}" for name in PHOTOGRAPHS]},
         "index": {"cache": str(CACHE)},
         "prediction": {"k": 100},
-        "spark": {"conf": {"spark.sql.codegen.wholeStage": "false"}},
+        "spark": {"conf": INTERPRETED},
     }
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from pyspark.sql import SparkSession
 
-from promptknn.session import open_session
+from promptknn.errors import EnvironmentMissingError
+from promptknn.session import check_remote, open_session
 from promptknn.settings import SparkSettings
 
 
@@ -52,3 +54,8 @@ def test_workers_run_the_python_of_the_driver(spark: SparkSession) -> None:
 
     found = spark.range(1).mapInArrow(executable, "python string").collect()
     assert {row.python for row in found} == {sys.executable}
+
+
+def test_connect_server_that_does_not_answer_is_named_with_the_cure() -> None:
+    with pytest.raises(EnvironmentMissingError, match=r"at 127\.0\.0\.1:1 .*correct SPARK_REMOTE"):
+        check_remote("sc://127.0.0.1:1/;token=secret")

@@ -2,15 +2,18 @@
 
 import getpass
 import os
+import socket
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pyspark import SparkConf
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from promptknn.errors import EnvironmentMissingError
+from promptknn.errors import EnvironmentMissingError, reason
 from promptknn.settings import SparkSettings
 
 _DELTA = {
@@ -26,6 +29,7 @@ _LOCAL = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
 }
+_CONNECT_PORT, _CONNECT_SECONDS = 15002, 20
 _ANYWHERE = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
@@ -47,7 +51,10 @@ def open_session(settings: SparkSettings) -> SparkSession:
     if active is not None:
         return active
     builder = SparkSession.builder.appName(settings.application_name)
-    if "SPARK_REMOTE" not in os.environ:
+    remote = os.environ.get("SPARK_REMOTE")
+    if remote:
+        check_remote(remote)
+    else:
         given = SparkConf()
         master = settings.master or given.get("spark.master", "local[*]") or "local[*]"
         defaults = {**_DELTA, **_ANYWHERE}
@@ -65,12 +72,42 @@ def open_session(settings: SparkSettings) -> SparkSession:
     try:
         spark = builder.getOrCreate()
     except (PySparkException, RuntimeError, FileNotFoundError) as error:
+        if remote:
+            raise EnvironmentMissingError(
+                f"Spark Connect gives no session ({reason(error).rstrip('.')}): check SPARK_REMOTE."
+            ) from error
         raise EnvironmentMissingError(
             "Spark did not start: Java 17 or newer must be on PATH or in JAVA_HOME "
             "(./build.sh setup finds or installs it)."
         ) from error
     _check_delta(spark)
     return spark
+
+
+def check_remote(remote: str) -> None:
+    """Check that a Spark Connect server can be asked; its client would try for ten minutes.
+
+    Args:
+        remote: as SPARK_REMOTE has it: sc://host:port/;parameters.
+
+    Raises:
+        EnvironmentMissingError: nothing listens there, or the client's packages are missing.
+    """
+    if find_spec("grpc") is None:
+        raise EnvironmentMissingError(
+            "Spark Connect (SPARK_REMOTE) needs packages of its own: install promptknn[connect]."
+        )
+    address = urlsplit(remote)
+    if address.scheme != "sc" or address.hostname is None:
+        return
+    host, port = address.hostname, address.port or _CONNECT_PORT
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        raise EnvironmentMissingError(
+            f"No Spark Connect server answers at {host}:{port} ({error.strerror or error}): start "
+            f"it, or correct SPARK_REMOTE."
+        ) from error
 
 
 def _warehouse(given: SparkConf, settings: SparkSettings) -> dict[str, str]:

@@ -21,7 +21,7 @@ from promptknn.lake import Lake
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts
 from promptknn.table import Table
-from promptknn.tables import PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
+from promptknn.tables import PROMPT_TERMS, PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
 
 TEXTS = (
     "a zebra on grass", "a zebra  on\ngrass", "a cat on a sofa", None, "", "NaN", "https://a.org/x",
@@ -94,6 +94,7 @@ def test_every_raw_row_ends_in_one_table_for_one_reason(cleaned: Cleaned) -> Non
         "empty": 2, "no_value": 1, "url_only": 1, "other_language": 1, "no_letters": 1,
         "exact_duplicate": 3,
     }  # fmt: skip
+    assert not lake.exists(PROMPT_TERMS)
 
 
 def test_exact_duplicate_names_the_prompt_that_was_kept(cleaned: Cleaned) -> None:

@@ -1,7 +1,6 @@
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -55,24 +54,20 @@ class LakeKilledBefore(Lake):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    ("text", "terms"),
-    [
-        ("A cat, a CAT and a dog", ["a", "cat", "and", "dog"]),
-        ("women's hats, women\u2019s shoes", ["women's", "hats", "shoes"]),
-        ("hyper-real 8k 35mm f/1.8 render", ["hyper", "real", "f", "render"]),
-        ("Zdzisław का घर", ["zdzisław", "का", "घर"]),
-        ("'quoted' rock'n'roll", ["quoted", "rock'n'roll"]),
-        ("4 k, 100%", ["k"]),
-        ("", []),
-    ],
-)
-def test_terms_are_runs_of_letters_in_lower_case(
-    text: str, terms: list[str], spark: SparkSession
-) -> None:
-    assert terms_of(text) == terms
-    frame = spark.createDataFrame([(text,)], "text string")
-    assert frame.select(terms_in(F.col("text"))).collect()[0][0] == terms
+def test_terms_are_runs_of_letters_in_lower_case(spark: SparkSession) -> None:
+    terms = {
+        "A cat, a CAT and a dog": ["a", "cat", "and", "dog"],
+        "women's hats, women\u2019s shoes": ["women's", "hats", "shoes"],
+        "hyper-real 8k 35mm f/1.8 render": ["hyper", "real", "f", "render"],
+        "Zdzisław का घर": ["zdzisław", "का", "घर"],
+        "'quoted' rock'n'roll": ["quoted", "rock'n'roll"],
+        "4 k, 100%": ["k"],
+        "": [],
+    }
+    assert {text: terms_of(text) for text in terms} == terms
+    frame = spark.createDataFrame(pa.table({"text": list(terms)}))
+    found = frame.select("text", terms_in(F.col("text")).alias("terms")).collect()
+    assert {row.text: row.terms for row in found} == terms
 
 
 @pytest.mark.parametrize(
@@ -223,29 +218,20 @@ def copied(dropped: Lake, lake: Lake) -> Lake:
     return lake
 
 
-def test_increment_adds_its_counts_and_judges_new_terms_only(copied: Lake) -> None:
+def test_increments_add_their_counts_those_of_a_killed_run_too(copied: Lake) -> None:
     before = terms_table(copied)
     add_raw(copied, "more", ["a castle by WLOP, blurred", "12", "a zebra"])
-    clean(copied, DROP_TERM)
-    after = terms_table(copied)
-    assert after.keys() - before.keys() == {"wlop", "blurred", "zebra"}
-    assert {after[term]["count"] for term in ("wlop", "blurred", "zebra")} == {1}
-    assert after["castle"]["count"] == before["castle"]["count"] + 1
-    assert after["a"]["count"] == before["a"]["count"] + 2
-    assert after["focus"] == before["focus"]
-    assert all(after[term].judged_at == before[term].judged_at for term in before)
-
-
-def test_killed_run_counts_its_prompts_when_run_again(copied: Lake) -> None:
-    before = terms_table(copied)
-    add_raw(copied, "more", ["a castle at sea"])
     with pytest.raises(KeyboardInterrupt):
         clean(LakeKilledBefore(copied.spark, copied.location, "killed-run"), DROP_TERM)
     add_raw(copied, "last", ["a castle on the moon"])
     clean(copied, DROP_TERM)
     after = terms_table(copied)
+    assert after.keys() - before.keys() == {"wlop", "blurred", "zebra", "the", "moon"}
+    assert {after[term]["count"] for term in after.keys() - before.keys()} == {1}
     assert after["castle"]["count"] == before["castle"]["count"] + 2
-    assert (after["sea"]["count"], after["moon"]["count"]) == (1, 1)
+    assert after["a"]["count"] == before["a"]["count"] + 3
+    assert after["focus"] == before["focus"]
+    assert all(after[term].judged_at == before[term].judged_at for term in before)
 
 
 def test_another_limit_judges_known_terms_anew(copied: Lake) -> None:
@@ -269,10 +255,3 @@ def test_drop_prompt_refuses_and_names_the_first_unknown_term(lake: Lake) -> Non
         "Mucha, zxcvbnm!": ("unknown_term", "mucha"),
         "12345": ("no_letters", ""),
     }
-
-
-def test_off_judges_no_term(lake: Lake) -> None:
-    add_raw(lake, "captions", TEXTS[:3])
-    clean(lake, Settings())
-    assert {row.text for row in lake.read(PROMPTS).collect()} == set(TEXTS[:3])
-    assert not (Path(lake.location) / PROMPT_TERMS.name).exists()

@@ -48,7 +48,22 @@ def table(settings: Settings, name: str) -> pd.DataFrame:
     return DeltaTable(f"{settings.lake}/{name}").to_pandas()
 
 
-def test_fine_tuned_model_serves_as_clip_model(run: Run, settings: Settings) -> None:
+def test_training_that_failed_leaves_its_curve_and_run_again_a_model_that_serves(
+    run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(context: object, job: TrainingJob, pairs: int) -> TrainingResult:
+        (job.work / "losses.jsonl").write_text(
+            '{"step": 1, "epoch": 1, "split": "train", "loss": 2.5, "pairs": 8}\n'
+        )
+        raise RuntimeError("the machine was taken away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fine_tune, "launch", dying)
+        with pytest.raises(RuntimeError, match="taken away"):
+            run(settings, FineTuneClip())
+    assert table(settings, "training_losses").loss.tolist() == [2.5]
+    assert len(table(settings, "training_runs")) == 0
+
     first = run(settings, FineTuneClip())[0]
     again = run(settings, FineTuneClip())[0]
 
@@ -73,29 +88,6 @@ def test_fine_tuned_model_serves_as_clip_model(run: Run, settings: Settings) -> 
     before = Models.of(settings).clip_encoder().encode_images(pictures)
     assert tuned.clip_identity == runs.model[0]
     assert not np.allclose(tuned.clip_encoder().encode_images(pictures), before, atol=1e-3)
-
-
-def test_failed_training_leaves_its_curve_and_goes_on(
-    run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def dying(context: object, job: TrainingJob, pairs: int) -> TrainingResult:
-        (job.work / "losses.jsonl").write_text(
-            '{"step": 1, "epoch": 1, "split": "train", "loss": 2.5, "pairs": 8}\n'
-        )
-        raise RuntimeError("the machine was taken away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fine_tune, "launch", dying)
-        with pytest.raises(RuntimeError, match="taken away"):
-            run(settings, FineTuneClip())
-    assert table(settings, "training_losses").loss.tolist() == [2.5]
-    assert len(table(settings, "training_runs")) == 0
-
-    run(settings, FineTuneClip())
-
-    losses = table(settings, "training_losses")
-    assert len(losses[(losses.split == "train") & (losses.step == 1)]) == 1
-    assert len(table(settings, "training_runs")) == 1
 
 
 def test_failure_inside_the_training_keeps_its_type(run: Run, settings: Settings) -> None:
