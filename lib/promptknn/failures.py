@@ -1,5 +1,6 @@
 """The one place where failures end: in one sentence and an exit code."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from promptknn.console import say
 from promptknn.errors import PromptKnnError, reason
 
 BAD_INPUT, FAILED = 2, 1
+# Java's, Python's and Arrow's words for it, in a worker, in the driver or in Spark itself.
+_FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def one_sentence(console: Console, debug: bool, when_stopped: str) -> Iterator[N
         say(console, when_stopped, debug)
         sys.exit(FAILED)
     except Exception as error:
-        known = known_failure(error)
+        known = known_failure(error) or full_disk(error)
         if known:
             say(console, known, debug)
             sys.exit(BAD_INPUT)
@@ -45,4 +48,16 @@ def known_failure(error: Exception) -> str | None:
         name, separator, message = line.strip().partition(": ")
         if separator and name.startswith("promptknn.errors."):
             return message
+    return None
+
+
+def full_disk(error: Exception) -> str | None:
+    """Find in the text of a failure, Spark's included, that a disk is full."""
+    for line in str(error).splitlines():
+        if _FULL_DISK.search(line):
+            return (
+                f"A disk is full ({line.strip().rstrip('.')[:200]}): make room for the lake, the "
+                f"index and Spark's temporary files (`spark.local.dir`), then run the job again; "
+                f"the index that was active before is still there."
+            )
     return None

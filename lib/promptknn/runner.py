@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.lake import Lake
+from promptknn.masking import masked
 from promptknn.progress import Display
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
@@ -36,16 +37,18 @@ def run_stages(
 def _run_one(lake: Lake, settings: Settings, stage: Stage, display: Display) -> Counts:
     started, clock = datetime.now(UTC), time.monotonic()
     inputs = _versions(lake, stage)
-    counts, failure = Counts(), None
+    counts = Counts()
     try:
         with display.stage(stage.name, lake.spark) as progress:
             counts = stage.run(Context(lake.spark, lake, settings, progress))
     except BaseException as error:
-        failure = error
+        # What stopped the stage is said, not that a full disk or a dead Spark cannot record it.
+        with suppress(Exception):
+            seconds = time.monotonic() - clock
+            _record(lake, settings, stage, started, seconds, inputs, counts, error)
         raise
-    finally:
-        seconds = time.monotonic() - clock
-        _record(lake, settings, stage, started, seconds, inputs, counts, failure)
+    seconds = time.monotonic() - clock
+    _record(lake, settings, stage, started, seconds, inputs, counts, None)
     display.done(stage.name, counts, seconds)
     return counts
 
@@ -78,7 +81,7 @@ def _record(
         "rows_rejected": pa.array([counts.rows_rejected], pa.int64()),
         "seconds": pa.array([seconds], pa.float64()),
         "rows_per_second": pa.array([counts.rows_in / max(seconds, 1e-9)], pa.float64()),
-        "settings": [settings.model_dump_json()],
+        "settings": [masked(settings.model_dump_json())],
         "input_versions": pa.array([list(inputs.items())], pa.map_(pa.string(), pa.int64())),
         "message": pa.array([counts.message or None], pa.string()),
         "error": pa.array([_text_of(failure)], pa.string()),

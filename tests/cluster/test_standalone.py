@@ -1,13 +1,7 @@
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyspark
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -19,85 +13,19 @@ from promptknn.tables import (
     PREDICTIONS,
     PROMPT_EMBEDDINGS,
 )
+from tests.cluster.standalone import standalone
 from tests.small import CACHE, small_tree
-from tests.submission import FAST_START, submit_well, write_config
+from tests.submission import submit_well, write_config
 from tests.vectors import assert_same_predictions
 
-SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 WHOLE = Path(__file__).with_name("whole.py")
-WORKERS = 2
-TRIES, PAUSE = 300, 0.2
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def wait_for(log: Path, text: str, times: int, processes: list[subprocess.Popen[bytes]]) -> None:
-    for _ in range(TRIES):
-        said = log.read_text(errors="replace")
-        if said.count(text) >= times:
-            return
-        if any(process.poll() is not None for process in processes):
-            break
-        time.sleep(PAUSE)
-    pytest.fail(f"'{text}' did not show {times} times in:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A standalone master and two workers of one core on this machine."""
-    home, port = tmp_path_factory.mktemp("cluster"), free_port()
-    url, log = f"spark://127.0.0.1:{port}", home / "master.log"
-    (home / "log4j2.properties").write_text(
-        "rootLogger.level = info\n"
-        "rootLogger.appenderRef.stderr.ref = stderr\n"
-        "appender.stderr.type = Console\n"
-        "appender.stderr.name = stderr\n"
-        "appender.stderr.target = SYSTEM_ERR\n"
-        "appender.stderr.layout.type = PatternLayout\n"
-        "appender.stderr.layout.pattern = %m%n\n"
-    )
-    environment = {
-        **os.environ,
-        **FAST_START,
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_DAEMON_JAVA_OPTS": f"-Dlog4j2.configurationFile={home}/log4j2.properties",
-        "SPARK_DAEMON_MEMORY": "512m",
-        "PYSPARK_PYTHON": sys.executable,
-    }
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(name: str, *arguments: str) -> None:
-        with (home / f"{name}.log").open("wb") as said:
-            command = [str(SPARK_CLASS), f"org.apache.spark.deploy.{arguments[0]}", *arguments[1:]]
-            processes.append(
-                subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=home)
-            )
-
-    try:
-        port_options = ("--host", "127.0.0.1", "--webui-port", str(free_port()))
-        start("master", "master.Master", *port_options, "--port", str(port))
-        wait_for(log, "I have been elected leader", 1, processes)
-        for number in range(WORKERS):
-            start(
-                f"worker-{number}", "worker.Worker", "--host", "127.0.0.1",
-                "--webui-port", str(free_port()), "--cores", "1", "--memory", "2g",
-                "--work-dir", str(home / f"work-{number}"), url,
-            )  # fmt: skip
-        wait_for(log, "Registering worker", WORKERS, processes)
+    with standalone(tmp_path_factory.mktemp("cluster")) as url:
         yield url
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def test_cluster_predicts_what_one_machine_predicts(

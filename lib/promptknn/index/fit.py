@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.embed_prompts import EMBEDDED_SCHEMA, embed_texts
-from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.encoder import Vectors, check_stored
 from promptknn.encoders.models import Models
 from promptknn.encoders.package_default import class_texts
 from promptknn.encoders.reference_texts import reference_vectors
@@ -56,7 +56,7 @@ def fit_query_map(
         MissingInputError: `centred` is asked for, and no image is embedded yet.
     """
     kind = _kind(models, settings)
-    parts = pool.select("clip_embedding").coalesce(_MOST_PARTS)
+    parts = pool.select("prompt_id", "clip_embedding").coalesce(_MOST_PARTS)
     rows, mean = _mean(parts)
     if kind == "identity":
         return identity_map(len(mean))
@@ -131,10 +131,13 @@ def _mean(pool: DataFrame) -> tuple[int, Vectors]:
 def _sum(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     rows, total = 0, None
     for batch in batches:
-        vectors = from_arrow(batch.column("clip_embedding")).astype(np.float64)
+        vectors = from_arrow(batch.column("clip_embedding"))
         if len(vectors):
+            # Here, in the first pass: one bad vector would spoil the mean, and so all others.
+            if "prompt_id" in batch.schema.names:
+                check_stored(vectors, batch.column("prompt_id"), "clip_embedding")
             rows += len(vectors)
-            total = vectors.sum(axis=0) + (0.0 if total is None else total)
+            total = vectors.sum(axis=0, dtype=np.float64) + (0.0 if total is None else total)
     if total is not None:
         yield pa.RecordBatch.from_pydict({
             "rows": pa.array([rows], pa.int64()), "total": pa.array([total.tobytes()], pa.binary()),
