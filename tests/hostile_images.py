@@ -243,7 +243,8 @@ def _links(files: _Folder, home: Path) -> None:
 
 def _not_files(files: _Folder) -> None:
     files.special("pipe.png", os.mkfifo, "not_a_file")
-    files.special("device.png", lambda path: os.mknod(path, 0o20666, os.makedev(1, 5)), "not_a_file")
+    zero = os.makedev(1, 5)
+    files.special("device.png", lambda path: os.mknod(path, 0o20666, zero), "not_a_file")
     files.special("socket.png", _socket, "not_a_file")
     locked = files.add("locked.png", encoded(files.picture()))
     locked.chmod(0)

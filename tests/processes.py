@@ -28,7 +28,7 @@ def descendants(pid: int) -> list[int]:
 def command_of(pid: int) -> str:
     """Give a process's command line; nothing where it has ended."""
     with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
     return ""
 
 

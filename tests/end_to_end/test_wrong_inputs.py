@@ -65,7 +65,11 @@ SETTINGS = (
 INPUTS = (
     ("ingest_prompts", "sources=[{kind: file, path: /no/a.csv}]", "check its `path` and `format`"),
     ("ingest_prompts", "sources=[{kind: file, path: {home}/a.xyz}]", "set `format` to one of csv"),
-    ("ingest_prompts", "sources=[{kind: file, path: {home}/other.csv}]", "set `text_column` to one"),
+    (
+        "ingest_prompts",
+        "sources=[{kind: file, path: {home}/other.csv}]",
+        "set `text_column`",
+    ),
     ("ingest_prompts", "sources=[{kind: file, path: {home}/empty.csv}]", "no column 'text'"),
     ("ingest_prompts", "sources=[{kind: file, path: {home}/a.parquet}]", "check its `path`"),
     ("ingest_prompts", "sources=[{kind: delta, table: /no/table}]", "check its path or name"),

@@ -128,17 +128,23 @@ def test_unchanged_files_are_not_read_again_and_changed_ones_are(
 def test_images_of_a_table_are_read_and_missing_ones_named(
     spark: SparkSession, run: Run, embedded: Settings, tmp_path: Path
 ) -> None:
-    uris = [(str(COFFEE),), (str(COFFEE),), (str(tmp_path / "absent.png"),), (None,)]
+    known, elsewhere = (str(tmp_path / "absent.png"),), (str(CHELSEA),)
+    uris = [(str(COFFEE),), (str(COFFEE),), known, elsewhere, (None,)]
     table = str(tmp_path / "uris")
     spark.createDataFrame(uris, "Picture string").write.format("delta").save(table)
     settings = changed(
-        embedded, lake=str(tmp_path / "lake"), images__table=table, images__uri_column="picture"
-    )
+        embedded, lake=str(tmp_path / "lake"), images__table=table, images__uri_column="picture",
+        images__paths=[str(COFFEE), str(tmp_path)],
+    )  # fmt: skip
     (counts,) = run(settings, EmbedImages())
-    assert (counts.rows_in, counts.rows_out, counts.rows_rejected) == (2, 1, 1)
-    (rejected,) = lake_of(spark, settings).read(REJECTED_IMAGES).collect()
-    assert rejected.image_uri.endswith("absent.png")
-    assert rejected.reason == "unreadable"
+    assert (counts.rows_in, counts.rows_out, counts.rows_rejected) == (3, 1, 2)
+    rejected = by_name(lake_of(spark, settings).read(REJECTED_IMAGES).collect())
+    assert {name: row.reason for name, row in rejected.items()} == {
+        "absent.png": "unreadable",
+        "chelsea.png": "outside_paths",
+    }
+    with pytest.raises(MissingInputError, match=r"where they may lie: set `images\.paths`"):
+        run(changed(settings, images__paths=[]), EmbedImages())
     wrong = changed(settings, images__uri_column="uri")
     with pytest.raises(MissingInputError, match=r"no column 'uri': set `images\.uri_column`"):
         run(wrong, EmbedImages())

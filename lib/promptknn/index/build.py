@@ -12,8 +12,8 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
-from promptknn.index.build_lock import build_lock
 from promptknn.index.active import activate, handle_of, is_whole, shards_of
+from promptknn.index.build_lock import build_lock
 from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted

@@ -98,7 +98,8 @@ class ShardWriter:
         """Complete the files and move the folder to its place."""
         # FAISS itself only prints that the last bytes of a file found no room.
         with (self._folder / VECTORS).open("wb") as file:
-            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
+            writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
+            faiss.write_index(self._index, writer)
         self._prompts.close()
         for array in self._arrays():
             array.finish()
