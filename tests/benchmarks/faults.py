@@ -34,7 +34,7 @@ from tests.small import small_tree
 from tests.submission import ROOT, started, write_config
 
 WHOLE = ROOT / "tests" / "cluster" / "whole.py"
-PROMPTS, PROMPTS_A_WAVE = 200, 50
+PROMPTS, PROMPTS_A_WAVE, K = 120, 60, 20
 BEFORE = {
     "ingest_prompts": None, "clean_prompts": "ingest_prompts", "embed_prompts": "clean_prompts",
     "find_near_duplicates": "embed_prompts", "build_index": "find_near_duplicates",
@@ -86,6 +86,7 @@ class Site:
         tree: dict[str, object] = small_tree(self.home)
         tree["sources"] = [{"kind": "demo", "prompts": prompts}]
         tree["embedding"] = {"prompts_per_wave": PROMPTS_A_WAVE}
+        tree["prediction"] = {"k": K}
         tree["index"] = {"cache": str(self.cache), "shards": 2}
         for section, keys in self.changes.items():
             there = tree.get(section)

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from promptknn.images.decoding import RefusedImageError
 from promptknn.images.listing import fixed_part
@@ -34,7 +35,7 @@ def read_image(uri: str, roots: Sequence[str] | None, maximum_megapixels: float)
         if roots is not None and not _below(os.path.realpath(uri), roots):
             raise RefusedImageError("outside_paths", "it does not lie below `images.paths`")
         # Looked at first: to open a pipe waits for its writer, to open a device may do anything.
-        _check(os.stat(uri), maximum_megapixels)
+        _check(Path(uri).stat(), maximum_megapixels)
         # In between it may have become a pipe.
         descriptor = os.open(uri, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
