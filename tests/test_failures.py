@@ -1,6 +1,7 @@
 import pytest
+from py4j.protocol import Py4JNetworkError
 
-from promptknn.failures import full_disk, known_failure
+from promptknn.failures import full_disk, known_failure, spark_has_ended
 
 FROM_A_WORKER = """
 Traceback (most recent call last):
@@ -37,3 +38,11 @@ def test_a_full_disk_is_one_sentence_wherever_it_was_met(text: str) -> None:
 
 def test_another_failure_is_no_full_disk() -> None:
     assert full_disk(RuntimeError("the device is on fire")) is None
+
+
+def test_a_java_process_that_has_ended_is_known_by_what_it_leaves() -> None:
+    assert spark_has_ended(Py4JNetworkError("Answer from Java side is empty"))
+    wrapped = RuntimeError("reentrant call")
+    wrapped.__context__ = ConnectionRefusedError(111, "Connection refused")
+    assert spark_has_ended(wrapped)
+    assert not spark_has_ended(RuntimeError("Answer from Java side is empty"))

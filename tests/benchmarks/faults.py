@@ -30,7 +30,7 @@ from promptknn.prediction.prompt_index import PromptIndex
 from tests.cluster.standalone import standalone
 from tests.lakes import difference, unfinished_files
 from tests.processes import executors, kill, kill_tree, python_workers, wait_until
-from tests.small import small_tree
+from tests.small import CACHE, small_tree
 from tests.submission import ROOT, started, write_config
 
 WHOLE = ROOT / "tests" / "cluster" / "whole.py"
@@ -40,7 +40,11 @@ BEFORE = {
     "find_near_duplicates": "embed_prompts", "build_index": "find_near_duplicates",
     "embed_images": "build_index", "predict_prompts": "embed_images",
 }  # fmt: skip
-PYTHON_STAGES = ("clean_prompts", "embed_prompts", "build_index", "embed_images")
+PYTHON_STAGES = ("embed_prompts", "build_index", "embed_images")
+SPARK = {
+    "spark.sql.codegen.wholeStage": "false", "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}  # fmt: skip
 SECONDS = 300.0
 _LINE = re.compile(r"^(\w+): .*\((\d+\.\d) s\)", re.MULTILINE)
 _DRAW = random.Random(7)
@@ -87,6 +91,7 @@ class Site:
         tree["sources"] = [{"kind": "demo", "prompts": prompts}]
         tree["embedding"] = {"prompts_per_wave": PROMPTS_A_WAVE}
         tree["prediction"] = {"k": K}
+        tree["spark"] = {"conf": SPARK}
         tree["index"] = {"cache": str(self.cache), "shards": 2}
         for section, keys in self.changes.items():
             there = tree.get(section)
@@ -132,6 +137,9 @@ def main() -> None:
     wanted = os.environ.get("PROMPTKNN_BENCH_FAULTS", "kills,executors,two,shards,disks").split(",")
     with tempfile.TemporaryDirectory(prefix="promptknn-faults-") as folder:
         home = Path(folder)
+        (home / "cache").mkdir()
+        for file in CACHE.glob("reference-*.npy"):
+            shutil.copy(file, home / "cache")
         calm = Site(home / "calm", home / "cache")
         ended = calm.run()
         assert ended.code == 0, ended.said
@@ -198,13 +206,7 @@ def _executors(home: Path, calm: Site, durations: dict[str, float]) -> Iterator[
     place = home / "cluster"
     place.mkdir()
     with standalone(place) as master:
-        conf = {
-            "spark.driver.host": "127.0.0.1",
-            "spark.sql.codegen.wholeStage": "false",
-            "spark.executor.memory": "1g",
-            "spark.sql.shuffle.partitions": "4",
-            "spark.databricks.delta.snapshotPartitions": "2",
-        }
+        conf = {**SPARK, "spark.driver.host": "127.0.0.1", "spark.executor.memory": "1g"}
         changes: dict[str, dict[str, object]] = {"spark": {"master": master, "conf": conf}}
         site = Site(home / "clustered", home / "cache", changes)
         begun = time.monotonic()
