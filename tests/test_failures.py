@@ -1,7 +1,7 @@
 import pytest
 from py4j.protocol import Py4JNetworkError
 
-from promptknn.failures import full_disk, known_failure, spark_has_ended
+from promptknn.failures import full_disk, killed_process, known_failure
 
 FROM_A_WORKER = """
 Traceback (most recent call last):
@@ -40,9 +40,12 @@ def test_another_failure_is_no_full_disk() -> None:
     assert full_disk(RuntimeError("the device is on fire")) is None
 
 
-def test_a_java_process_that_has_ended_is_known_by_what_it_leaves() -> None:
-    assert spark_has_ended(Py4JNetworkError("Answer from Java side is empty"))
+def test_a_process_that_was_killed_is_said_with_what_to_do() -> None:
+    trace = "An error occurred while calling o1.sql.\nCaused by: Python worker exited unexpectedly"
+    assert "A Python worker of Spark ended" in str(killed_process(RuntimeError(trace)))
+    gone = Py4JNetworkError("Answer from Java side is empty")
     wrapped = RuntimeError("reentrant call")
     wrapped.__context__ = ConnectionRefusedError(111, "Connection refused")
-    assert spark_has_ended(wrapped)
-    assert not spark_has_ended(RuntimeError("Answer from Java side is empty"))
+    for error in (gone, wrapped):
+        assert "Spark's Java process has ended" in str(killed_process(error))
+    assert killed_process(RuntimeError("Answer from Java side is empty")) is None

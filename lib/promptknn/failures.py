@@ -11,12 +11,9 @@ from promptknn.console import say
 from promptknn.errors import PromptKnnError, reason
 
 BAD_INPUT, FAILED = 2, 1
-_SPARK_HAS_ENDED = (
-    "Spark's Java process has ended (killed, or out of memory: see `spark.driver.memory`): run the "
-    "job again, which goes on where it stopped."
-)
 # Java's, Python's and Arrow's words for it, in a worker, in the driver or in Spark itself.
 _FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded")
+_KILLED_WORKER = "Python worker exited unexpectedly"
 
 
 @contextmanager
@@ -41,11 +38,8 @@ def one_sentence(console: Console, debug: bool, when_stopped: str) -> Iterator[N
         if known:
             say(console, known, debug)
             sys.exit(BAD_INPUT)
-        if spark_has_ended(error):
-            say(console, _SPARK_HAS_ENDED, debug)
-            sys.exit(FAILED)
         unforeseen = f"{type(error).__name__}: {reason(error)} (--debug shows the whole trace)"
-        say(console, unforeseen, debug)
+        say(console, killed_process(error) or unforeseen, debug)
         sys.exit(FAILED)
 
 
@@ -70,11 +64,20 @@ def full_disk(error: Exception) -> str | None:
     return None
 
 
-def spark_has_ended(error: BaseException | None) -> bool:
-    """Tell whether a failure comes from a Java process that is no longer there."""
-    while error is not None:
+def killed_process(error: Exception) -> str | None:
+    """Find in a failure that a process of Spark's was killed, and say so."""
+    if _KILLED_WORKER in str(error):
+        return (
+            "A Python worker of Spark ended unexpectedly (killed, or out of memory: fewer cores in "
+            "`spark.master` need less): run the job again, which goes on where it stopped."
+        )
+    seen: BaseException | None = error
+    while seen is not None:
         # By its name: who predicts one picture has no py4j.
-        if type(error).__name__ == "Py4JNetworkError" or isinstance(error, ConnectionRefusedError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        if type(seen).__name__ == "Py4JNetworkError" or isinstance(seen, ConnectionRefusedError):
+            return (
+                "Spark's Java process has ended (killed, or out of memory: see "
+                "`spark.driver.memory`): run the job again, which goes on where it stopped."
+            )
+        seen = seen.__cause__ or seen.__context__
+    return None

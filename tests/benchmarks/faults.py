@@ -75,19 +75,27 @@ class Fault:
 
 @dataclass
 class Site:
-    """A lake of its own, with the settings that name it; the cache is shared by all."""
+    """A lake of its own, with the settings that name it; the cache is shared by all.
+
+    Attributes:
+        home: of the settings, and of what jobs say.
+        cache: of every host, which is one.
+        changes: settings, by section.
+        disk: holds the lake, where that is not `home`.
+    """
 
     home: Path
     cache: Path
     changes: dict[str, dict[str, object]] = field(default_factory=dict)
+    disk: Path | None = None
 
     @property
     def lake(self) -> Path:
-        return self.home / "lake"
+        return (self.disk or self.home) / "lake"
 
     def config(self, prompts: int = PROMPTS) -> Path:
         self.home.mkdir(parents=True, exist_ok=True)
-        tree: dict[str, object] = small_tree(self.home)
+        tree: dict[str, object] = small_tree(self.disk or self.home)
         tree["sources"] = [{"kind": "demo", "prompts": prompts}]
         tree["embedding"] = {"prompts_per_wave": PROMPTS_A_WAVE}
         tree["prediction"] = {"k": K}
@@ -257,9 +265,9 @@ def _shards(calm: Site) -> Iterator[Fault]:
     before, cache = calm.answers(), calm.home / "fresh cache"
     files = sorted((calm.lake / "index").glob("*/shard-00000/*"))
     damages: dict[str, Callable[[Path], object]] = {
-        "cut": lambda file: os.truncate(file, file.stat().st_size // 2),
         "altered": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"\xff"),
         "missing": lambda file: file.unlink(),
+        "cut": lambda file: os.truncate(file, file.stat().st_size // 2),
     }
     for (kind, damage), file in zip(damages.items(), files, strict=True):
         whole = file.read_bytes()
@@ -271,7 +279,7 @@ def _shards(calm: Site) -> Iterator[Fault]:
         except PromptKnnError as error:
             fault.survived = file.name in str(error) and "jobs/build_index.py" in str(error)
             fault.note = str(error)
-        if kind != "cut":
+        if kind != "cut":  # which the jobs shall find
             file.write_bytes(whole)
         yield fault
     fresh = ("--set", f"index.cache={cache}", "--set", "prediction.repredict=true")
@@ -300,9 +308,8 @@ def _disks(home: Path, calm: Site) -> Iterator[Fault]:
             note=ended.sentence,
         )  # fmt: skip
     with _small_disk(home / "lake disk", megabytes=40) as disk:
-        site = Site(disk, home / "cache")
+        site = Site(home / "on a small disk", home / "cache", disk=disk)
         shutil.copytree(calm.lake, site.lake)
-        site.config(PROMPTS * 2)
         filler = disk / "filler"
         free = shutil.disk_usage(disk).free
         filler.write_bytes(bytes(free - 300_000))
