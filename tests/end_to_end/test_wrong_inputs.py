@@ -75,7 +75,6 @@ INPUTS = (
     ("ingest_prompts", "sources=[{kind: delta, table: /no/table}]", "check its path or name"),
     ("predict_prompts", "images.paths=[/no/pictures]", "No image is at /no/pictures: set `images"),
     ("predict_prompts", "images.table=/no/table", "check its path or name in the settings"),
-    ("predict_prompts", "clip.model=local-dir:{home}/model", "cannot be loaded"),
 )
 
 
@@ -94,10 +93,6 @@ def copy(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
     (found.home / "empty.csv").write_bytes(b"")
     (found.home / "a.parquet").write_bytes(b"PAR1 and then nothing")
     (found.home / "a.xyz").write_text("a zebra")
-    model = found.home / "model"
-    model.mkdir()
-    (model / "open_clip_config.json").write_text('{"model_cfg": {}, "preprocess_cfg": {}}')
-    (model / "open_clip_model.safetensors").write_bytes(b"no weights")
     return found
 
 
@@ -172,7 +167,7 @@ def spark_without_delta(tmp_path: Path) -> Path:
     """pyspark's own folder, less Delta's jars."""
     whole, home = Path(pyspark.__file__).parent, tmp_path / "spark"
     (home / "jars").mkdir(parents=True)
-    for name in ("bin", "python"):
+    for name in ("bin", "conf", "python"):
         shutil.copytree(whole / name, home / name, symlinks=True)
     for jar in (whole / "jars").iterdir():
         if "delta" not in jar.name:
