@@ -55,9 +55,10 @@ def known_failure(error: Exception) -> str | None:
 def full_disk(error: Exception) -> str | None:
     """Find in the text of a failure, Spark's included, that a disk is full."""
     for line in str(error).splitlines():
-        if _FULL_DISK.search(line):
+        found = _FULL_DISK.search(line)
+        if found:
             return (
-                f"A disk is full ({line.strip().rstrip('.')[:200]}): make room for the lake, the "
+                f"A disk is full ({line[found.start() :].rstrip('. ')}): make room for the lake, the "
                 f"index and Spark's temporary files (`spark.local.dir`), then run the job again; "
                 f"the index that was active before is still there."
             )

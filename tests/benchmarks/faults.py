@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from promptknn.console import wide_console
 from promptknn.errors import PromptKnnError
 from promptknn.prediction.prompt_index import PromptIndex
 from tests.cluster.standalone import standalone
@@ -141,7 +141,7 @@ class Ended:
 
 
 def main() -> None:
-    console = Console(stderr=True)
+    console = wide_console()
     wanted = os.environ.get("PROMPTKNN_BENCH_FAULTS", "kills,executors,two,shards,disks").split(",")
     with tempfile.TemporaryDirectory(prefix="promptknn-faults-") as folder:
         home = Path(folder)
@@ -358,13 +358,13 @@ def _stages_done(site: Site) -> int:
 
 def _print(faults: list[Fault]) -> None:
     table = Table(title=f"{PROMPTS} prompts, 3 photographs")
-    for heading in ("fault", "where", "survived", "rows lost", "rows doubled", "seconds", "note"):
+    for heading in ("fault", "where", "survived", "rows lost", "rows doubled", "seconds"):
         table.add_column(heading)
     for fault in faults:
         survived = "yes" if fault.survived else "NO"
         numbers = (f"{fault.lost}", f"{fault.doubled}", f"{fault.seconds:.1f}")
-        table.add_row(fault.kind, fault.place, survived, *numbers, fault.note[:200])
-    Console().print(table)
+        table.add_row(fault.kind, fault.place, survived, *numbers)
+    wide_console(stderr=False).print(table)
     said = {
         "tried": len(faults),
         "survived": sum(fault.survived for fault in faults),

@@ -46,7 +46,7 @@ def fit_query_map(
     """Fit the query map that the settings and the CLIP model ask for.
 
     Args:
-        pool: a column clip_embedding.
+        pool: prompt_id and clip_embedding.
         models: the pool's models.
         settings: `query_map` may force a kind.
         images: a column embedding, of the same CLIP model, which the kind `centred` needs.
@@ -54,6 +54,7 @@ def fit_query_map(
     Raises:
         SettingsError: the kind does not go with the CLIP model.
         MissingInputError: `centred` is asked for, and no image is embedded yet.
+        InvalidVectorError: a prompt's vector is not finite or has no length.
     """
     kind = _kind(models, settings)
     parts = pool.select("prompt_id", "clip_embedding").coalesce(_MOST_PARTS)
