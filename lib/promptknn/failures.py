@@ -57,10 +57,11 @@ def full_disk(error: Exception) -> str | None:
     for line in str(error).splitlines():
         found = _FULL_DISK.search(line)
         if found:
+            where = line[found.start() :].rstrip(". ")
             return (
-                f"A disk is full ({line[found.start() :].rstrip('. ')}): make room for the lake, the "
-                f"index and Spark's temporary files (`spark.local.dir`), then run the job again; "
-                f"the index that was active before is still there."
+                f"A disk is full ({where}): make room for the lake, the index and Spark's "
+                f"temporary files (`spark.local.dir`), then run the job again; the index that was "
+                f"active before is still there."
             )
     return None
 
