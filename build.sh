@@ -78,6 +78,8 @@ logger.write.name = org.apache.spark.sql.delta.files
 logger.write.level = off
 logger.aborted.name = org.apache.spark.util.Utils
 logger.aborted.level = off
+logger.merge.name = org.apache.spark.sql.delta.commands.MergeIntoCommand
+logger.merge.level = off
 CONF
   # Spark's own find-spark-home asks the python3 of PATH, which is another one unless the venv is
   # activated. Removed first: uv may have linked the file to its cache.

@@ -5,10 +5,13 @@ import os
 import runpy
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import yaml
+
+from tests.processes import kill_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 SPARK_SUBMIT = Path(sys.executable).parent / "spark-submit"
@@ -35,16 +38,44 @@ def submit(
         options: for the job, such as `--set`.
         spark: options for spark-submit; none are needed.
     """
-    file = job if isinstance(job, Path) else ROOT / "jobs" / f"{job}.py"
-    command = [SPARK_SUBMIT, *spark, file, "--config", config, *options]
     return subprocess.run(
-        [str(part) for part in command],
+        _command(job, config, *options, spark=spark),
         cwd=folder,
         env={**os.environ, **FAST_START},
         capture_output=True,
         text=True,
         timeout=_SECONDS,
     )
+
+
+def _command(
+    job: str | Path, config: Path, *options: str, spark: tuple[str, ...] = ()
+) -> list[str]:
+    file = job if isinstance(job, Path) else ROOT / "jobs" / f"{job}.py"
+    return [str(part) for part in (SPARK_SUBMIT, *spark, file, "--config", config, *options)]
+
+
+@contextmanager
+def started(job: str | Path, config: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a job beside its settings; what is left of it at the end is killed.
+
+    What it says goes into a file named as its settings' file, with `.said` behind.
+    """
+    said = config.with_name(f"{config.name}.said")
+    with said.open("w") as file:
+        process = subprocess.Popen(
+            _command(job, config, *options),
+            cwd=config.parent,
+            env={**os.environ, **FAST_START},
+            stdout=file,
+            stderr=file,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            kill_tree(process.pid)
+            process.wait()
 
 
 def submit_well(

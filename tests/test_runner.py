@@ -11,6 +11,7 @@ from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import JOB_RUNS, REJECTED_PROMPTS
 from tests.conftest import Run
+from tests.small import changed
 
 
 class RejectOne(Stage):
@@ -60,6 +61,27 @@ def test_each_stage_leaves_a_row_of_what_it_did(
     assert first.seconds > 0
     assert first.rows_per_second == pytest.approx(1 / first.seconds)
     assert json.loads(first.settings)["prediction"]["k"] == settings.prediction.k
+
+
+def test_secrets_of_the_settings_are_not_recorded(
+    spark: SparkSession, run: Run, settings: Settings
+) -> None:
+    conf = {"spark.hadoop.fs.s3a.secret.key": "abc123", "spark.sql.x": "def456"}
+    with pytest.raises(MissingInputError):
+        run(changed(settings, spark__conf=conf), Fail())
+    (row,) = job_runs(spark, settings)
+    assert "abc123" not in row.settings
+    assert json.loads(row.settings)["spark"]["conf"] == {
+        "spark.hadoop.fs.s3a.secret.key": "(masked)", "spark.sql.x": "def456",
+    }  # fmt: skip
+
+
+def test_a_failure_that_cannot_be_recorded_is_the_one_that_is_raised(
+    run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lake, "append", lambda *_: 1 / 0)
+    with pytest.raises(MissingInputError, match=r"captions\.csv"):
+        run(settings, Fail())
 
 
 def test_failed_stage_is_recorded_and_stops_the_run(

@@ -37,8 +37,24 @@ class CorruptShardError(PromptKnnError):
     """A file of an index shard is missing, cut, or altered."""
 
 
+class IndexInUseError(PromptKnnError):
+    """Another job writes the index at this moment."""
+
+
+class StorageError(PromptKnnError):
+    """A disk is full, or a folder may not be written."""
+
+
 class InvalidVectorError(PromptKnnError):
-    """An encoder gave a vector that is not finite, has no length, or has the wrong dimension."""
+    """A vector is not finite, has no length, or has the wrong dimension.
+
+    Attributes:
+        row: which of the vectors, where that is known.
+    """
+
+    def __init__(self, message: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 class TrainingDivergedError(PromptKnnError):

@@ -1,5 +1,6 @@
 """The one place where failures end: in one sentence and an exit code."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from promptknn.console import say
 from promptknn.errors import PromptKnnError, reason
 
 BAD_INPUT, FAILED = 2, 1
+# Java's, Python's and Arrow's words for it, in a worker, in the driver or in Spark itself.
+_FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded")
+_KILLED_WORKER = "Python worker exited unexpectedly"
 
 
 @contextmanager
@@ -30,12 +34,12 @@ def one_sentence(console: Console, debug: bool, when_stopped: str) -> Iterator[N
         say(console, when_stopped, debug)
         sys.exit(FAILED)
     except Exception as error:
-        known = known_failure(error)
+        known = known_failure(error) or full_disk(error)
         if known:
             say(console, known, debug)
             sys.exit(BAD_INPUT)
         unforeseen = f"{type(error).__name__}: {reason(error)} (--debug shows the whole trace)"
-        say(console, unforeseen, debug)
+        say(console, killed_process(error) or unforeseen, debug)
         sys.exit(FAILED)
 
 
@@ -45,4 +49,37 @@ def known_failure(error: Exception) -> str | None:
         name, separator, message = line.strip().partition(": ")
         if separator and name.startswith("promptknn.errors."):
             return message
+    return None
+
+
+def full_disk(error: Exception) -> str | None:
+    """Find in the text of a failure, Spark's included, that a disk is full."""
+    for line in str(error).splitlines():
+        found = _FULL_DISK.search(line)
+        if found:
+            where = line[found.start() :].rstrip(". ")
+            return (
+                f"A disk is full ({where}): make room for the lake, the index and Spark's "
+                f"temporary files (`spark.local.dir`), then run the job again; the index that was "
+                f"active before is still there."
+            )
+    return None
+
+
+def killed_process(error: Exception) -> str | None:
+    """Find in a failure that a process of Spark's was killed, and say so."""
+    if _KILLED_WORKER in str(error):
+        return (
+            "A Python worker of Spark ended unexpectedly (killed, or out of memory: fewer cores in "
+            "`spark.master` need less): run the job again, which goes on where it stopped."
+        )
+    seen: BaseException | None = error
+    while seen is not None:
+        # By its name: who predicts one picture has no py4j.
+        if type(seen).__name__ == "Py4JNetworkError" or isinstance(seen, ConnectionRefusedError):
+            return (
+                "Spark's Java process has ended (killed, or out of memory: see "
+                "`spark.driver.memory`): run the job again, which goes on where it stopped."
+            )
+        seen = seen.__cause__ or seen.__context__
     return None

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -92,6 +92,12 @@ def _tasks(spark: SparkSession) -> Callable[[], str]:
         return lambda: ""
 
     def look() -> str:
+        # A process that has ended is the stage's failure, and said there.
+        with suppress(Exception):
+            return counted()
+        return ""
+
+    def counted() -> str:
         stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
         known = [stage for stage in stages if stage is not None]
         done = sum(stage.numCompletedTasks for stage in known)

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.lake import Lake
+from promptknn.masking import masked
 from promptknn.progress import Display
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage, StageRun
@@ -42,18 +43,13 @@ def _run_one(
 ) -> Counts:
     started, clock = datetime.now(UTC), time.monotonic()
     inputs = _versions(lake, stage)
-    counts, failure = Counts(), None
-    try:
-        with display.stage(stage.name, lake.spark) as progress:
-            counts = stage.run(Context(lake.spark, lake, settings, progress))
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
+    counts = Counts()
+
+    def keep(failure: BaseException | None) -> StageRun:
         run = StageRun(
             stage=stage.name,
             run_id=lake.run_id,
-            settings=settings.model_dump_json(),
+            settings=masked(settings.model_dump_json()),
             inputs=inputs,
             started=started,
             seconds=time.monotonic() - clock,
@@ -63,7 +59,17 @@ def _run_one(
         _record(lake, run)
         if tracked:
             tracked.log(run)
-    display.done(stage.name, counts, run.seconds)
+        return run
+
+    try:
+        with display.stage(stage.name, lake.spark) as progress:
+            counts = stage.run(Context(lake.spark, lake, settings, progress))
+    except BaseException as error:
+        # What stopped the stage is said, not that a full disk or a dead Spark cannot record it.
+        with suppress(Exception):
+            keep(error)
+        raise
+    display.done(stage.name, counts, keep(None).seconds)
     return counts
 
 

@@ -125,7 +125,8 @@ def _warehouse(given: SparkConf, settings: SparkSettings) -> dict[str, str]:
 def _check_delta(spark: SparkSession) -> None:
     try:
         spark.sql("DESCRIBE DETAIL delta.`/promptknn-looks-for-delta`").collect()
-    except PySparkException as error:
+    # That the catalog's class is missing comes as py4j gives it.
+    except Exception as error:
         text = str(error)
         if "DELTA_" not in text and "Path does not exist" not in text:
             raise EnvironmentMissingError(

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from promptknn.errors import SettingsError
 from promptknn.locations import CommandLineText
+from promptknn.masking import sounds_secret
 from promptknn.online_settings import OFFLINE_SECTIONS, OnlineSettings
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _from_command_line(value: object) -> object:
 def _sentence(error: ErrorDetails, tree: object, path: Path | None) -> str:
     key = ".".join(_key(error, tree))
     problem = _CURES.get(error["type"], error["msg"].removeprefix("Value error, "))
-    shown = key and not isinstance(error["input"], dict | list)
+    shown = key and not isinstance(error["input"], dict | list) and not sounds_secret(key)
     given = f" (given: {error['input']!r})" if shown else ""
     subject = f"Setting '{key}'{given}" if key else "The settings"
     place = str(path) if path else "the defaults"

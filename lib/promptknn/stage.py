@@ -50,7 +50,7 @@ class StageRun:
     Attributes:
         stage: its name.
         run_id: of the job; all stages of a job share it.
-        settings: the whole tree, as JSON.
+        settings: the whole tree as JSON, secrets masked.
         inputs: version of each input table that was there.
         started: when.
         seconds: how long it took.

@@ -1,9 +1,11 @@
 import io
+import json
 import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -22,6 +24,7 @@ from promptknn.settings import Settings
 from promptknn.stage import Context, Counts
 from promptknn.table import Table
 from promptknn.tables import PROMPT_TERMS, PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
+from tests.hostile_texts import hostile_texts
 
 TEXTS = (
     "a zebra on grass", "a zebra  on\ngrass", "a cat on a sofa", None, "", "NaN", "https://a.org/x",
@@ -39,10 +42,17 @@ class LakeKilledBefore(Lake):
 
 
 def add_raw(lake: Lake, source: str, texts: Sequence[str | None]) -> None:
-    ids = [f"{number:04d}" for number in range(len(texts))]
-    table = pa.table({"source_row_id": ids, "text": pa.array(texts, pa.string())})
+    table = pa.table({"source_row_id": ids_of(texts), "text": pa.array(texts, pa.string())})
+    assert add_rows(lake, source, lake.spark.createDataFrame(table)) == len(texts)
+
+
+def ids_of(texts: Sequence[str | None]) -> list[str]:
+    return [f"{number:04d}" for number in range(len(texts))]
+
+
+def add_rows(lake: Lake, source: str, rows: DataFrame) -> int:
     lake.create([RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS])
-    raw = lake.spark.createDataFrame(table).select(
+    raw = rows.select(
         F.lit(source).alias("source"),
         "source_row_id",
         "text",
@@ -50,7 +60,7 @@ def add_raw(lake: Lake, source: str, texts: Sequence[str | None]) -> None:
         F.expr("CAST(map() AS map<string, string>)").alias("metadata"),
         F.current_timestamp().alias("ingested_at"),
     )
-    assert lake.insert(RAW_PROMPTS, raw) == len(texts)
+    return lake.insert(RAW_PROMPTS, raw)
 
 
 def clean(lake: Lake) -> Counts:
@@ -164,7 +174,7 @@ hostile = st.one_of(
 )
 
 
-def hostile_texts() -> list[str | None]:
+def drawn_texts() -> list[str | None]:
     texts: list[str | None] = []
 
     # Spark sees all of them at once: a run of the stage for each would take minutes.
@@ -177,12 +187,25 @@ def hostile_texts() -> list[str | None]:
     return texts
 
 
-def test_counts_add_up_over_hostile_texts(lake: Lake) -> None:
-    texts = hostile_texts()
-    assert len(texts) >= 200
-    add_raw(lake, "hostile", texts)
+def test_counts_add_up_over_hostile_texts(lake: Lake, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    listed = [text for kind in hostile_texts(made).values() for text in kind]
+    drawn = drawn_texts()
+    assert len(listed) >= 200
+    assert len(drawn) >= 200
+    texts = [*listed, *drawn]
+    # As JSON, which can say what no UTF-8 can: half of a surrogate pair.
+    lines = [
+        json.dumps({"source_row_id": name, "text": text})
+        for name, text in zip(ids_of(texts), texts, strict=True)
+    ]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines))
+    schema = "source_row_id string, text string"
+    rows = lake.spark.read.schema(schema).json(str(tmp_path / "texts.jsonl"))
+    assert add_rows(lake, "hostile", rows) == len(texts)
     counts = clean(lake)
     assert counts.rows_in == len(texts)
+    assert not made.exists()
     assert_counts_add_up(lake)
     kept = rows_of(lake, PROMPTS)
     ids = [row.prompt_id for row in kept]
@@ -190,7 +213,10 @@ def test_counts_add_up_over_hostile_texts(lake: Lake) -> None:
     assert {row.prompt_id for row in kept} == {
         prompt_id(normalise(row.original_text)) for row in kept
     }
-    given_texts = {f"{number:04d}": text for number, text in enumerate(texts)}
+    given_texts = {
+        name: text and text.encode("utf-8", "replace").decode()
+        for name, text in zip(ids_of(texts), texts, strict=True)
+    }
     for row in [*rows_of(lake, RAW_PROMPTS), *rows_of(lake, REJECTED_PROMPTS)]:
         assert row.text == given_texts[row.source_row_id]
     repeats = [row for row in rows_of(lake, REJECTED_PROMPTS) if row.reason == "exact_duplicate"]

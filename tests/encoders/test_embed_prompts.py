@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,8 +10,10 @@ from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
 from promptknn.deduplication.exact import prompt_id
-from promptknn.encoders.embed_prompts import EmbedPrompts, of_models
+from promptknn.encoders.embed_prompts import EmbedPrompts, embed_texts, of_models
+from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.models import Models
+from promptknn.errors import InvalidVectorError
 from promptknn.lake import Lake
 from promptknn.settings import Settings
 from promptknn.sources.demo import compose
@@ -122,3 +125,22 @@ def test_default_encodes_a_prompt_once_for_both_vectors(embedded: Lake, settings
     texts = list(TEXTS[:3])
     expected = Models.of(default).sentence_encoder().encode_texts(texts)
     assert_encoded({prompt_id(t): sentence[prompt_id(t)] for t in texts}, texts, expected)
+
+
+class OneBadVector:
+    """Stands for models one of whose vectors is no number."""
+
+    text_tower_is_sentence_model = True
+
+    def sentence_encoder(self) -> "OneBadVector":
+        return self
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        return unit(np.array([[np.nan if text == "bad" else 1.0] for text in texts], np.float32))
+
+
+def test_a_prompt_without_a_usable_vector_is_named() -> None:
+    models: Any = OneBadVector()
+    batch = pa.RecordBatch.from_pydict({"prompt_id": ["a", "b"], "text": ["good", "bad"]})
+    with pytest.raises(InvalidVectorError, match=r"^Prompt b cannot be embedded\. Vector 1 of 2"):
+        list(embed_texts(models)(iter([batch])))

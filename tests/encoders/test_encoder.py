@@ -1,10 +1,11 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from promptknn.encoders.encoder import Vectors, unit
+from promptknn.encoders.encoder import Vectors, check_stored, unit
 from promptknn.errors import InvalidVectorError
 
 VECTORS = arrays(
@@ -40,3 +41,12 @@ def test_one_bad_coordinate_makes_a_row_bad() -> None:
     vectors[2, 3] = np.nan
     with pytest.raises(InvalidVectorError, match="Vector 2 of 3"):
         unit(vectors)
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
+def test_a_stored_vector_that_cannot_be_used_is_named_by_its_prompt(bad: float) -> None:
+    vectors, ids = np.ones((3, 4), np.float32), pa.array(["a", "b", "c"])
+    check_stored(vectors, ids, "clip_embedding")
+    vectors[1] = bad
+    with pytest.raises(InvalidVectorError, match=r"^The clip_embedding of prompt b .*delete its"):
+        check_stored(vectors, ids, "clip_embedding")

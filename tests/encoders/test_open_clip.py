@@ -1,3 +1,5 @@
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +72,36 @@ def test_a_folder_without_weights_is_refused(own_model: str) -> None:
     (_folder(own_model) / "open_clip_model.safetensors").unlink()
     with pytest.raises(ModelLoadError, match="cannot be loaded"):
         OpenClipEncoder(ClipSettings(model=own_model))
+
+
+class Bomb:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.made),)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_checkpoint_that_would_run_code_is_refused(
+    own_model: str, tmp_path: Path, legacy: bool
+) -> None:
+    folder, made = _folder(own_model), tmp_path / "made"
+    (folder / "open_clip_model.safetensors").unlink()
+    config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+    (folder / "tiny-with-a-tag.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder / "tiny-with-a-tag.json")
+    for settings, name in (
+        (ClipSettings(model=own_model), "open_clip_pytorch_model.bin"),
+        (ClipSettings(model="tiny-with-a-tag", pretrained=f"{folder}/bomb.pt"), "bomb.pt"),
+    ):
+        bomb = {"state_dict": Bomb(made)}
+        torch.save(bomb, folder / name, _use_new_zipfile_serialization=not legacy)
+        with pytest.raises(ModelLoadError, match=r"cannot be loaded \(UnpicklingError"):
+            OpenClipEncoder(settings)
+        assert not made.exists()
 
 
 def test_an_unknown_model_is_refused() -> None:

@@ -36,3 +36,13 @@ def test_a_place_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     found = reference_vectors(tmp_path / "file" / "cache", "model@1", TEXTS, lambda: VECTORS)
     assert found is VECTORS
+
+
+def test_what_a_killed_job_left_is_removed(tmp_path: Path) -> None:
+    reference_vectors(tmp_path, "model@1", TEXTS, lambda: VECTORS)
+    (file,) = tmp_path.iterdir()
+    file.rename(tmp_path / f".{file.stem}-0123.npy")
+    (tmp_path / ".reference-of-another-model-0123.npy").touch()
+    reference_vectors(tmp_path, "model@1", TEXTS, lambda: VECTORS)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {file.name, ".reference-of-another-model-0123.npy"}

@@ -12,7 +12,8 @@ from promptknn.encoders.sentence import (
     sentence_identity,
 )
 from promptknn.errors import ModelLoadError
-from promptknn.settings import SentenceSettings
+from promptknn.settings import CleaningSettings, SentenceSettings
+from tests.hostile_texts import hostile_texts
 
 DEFAULT = SentenceSettings()
 TEXTS = [
@@ -90,3 +91,18 @@ def test_a_folder_without_a_model_is_named_with_the_cure(tmp_path: Path) -> None
 
 def test_an_encoder_is_loaded_once(encoder: SentenceEncoder) -> None:
     assert sentence_encoder(DEFAULT, sentence_identity(DEFAULT)) is encoder
+
+
+def test_hostile_texts_have_vectors_of_numbers(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    # As long as cleaning lets them be, and without halves of pairs, which reach no table.
+    texts = [
+        text.encode("utf-8", "replace").decode()
+        for kind in hostile_texts(made).values()
+        for text in kind
+        if len(text) <= CleaningSettings().maximum_characters
+    ]
+    vectors = encoder.encode_texts(texts)
+    assert vectors.shape == (len(texts), 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert not made.exists()

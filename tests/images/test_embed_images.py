@@ -1,17 +1,20 @@
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from pyspark.sql import Row, SparkSession
 
+from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.models import Models
-from promptknn.errors import MissingInputError
-from promptknn.images.embed_images import EmbedImages
+from promptknn.errors import InvalidVectorError, MissingInputError
+from promptknn.images.embed_images import EmbedImages, embed_files
 from promptknn.lake import Lake
 from promptknn.locations import package_path
 from promptknn.settings import Settings
@@ -128,17 +131,23 @@ def test_unchanged_files_are_not_read_again_and_changed_ones_are(
 def test_images_of_a_table_are_read_and_missing_ones_named(
     spark: SparkSession, run: Run, embedded: Settings, tmp_path: Path
 ) -> None:
-    uris = [(str(COFFEE),), (str(COFFEE),), (str(tmp_path / "absent.png"),), (None,)]
+    known, elsewhere = (str(tmp_path / "absent.png"),), (str(CHELSEA),)
+    uris = [(str(COFFEE),), (str(COFFEE),), known, elsewhere, (None,)]
     table = str(tmp_path / "uris")
     spark.createDataFrame(uris, "Picture string").write.format("delta").save(table)
     settings = changed(
-        embedded, lake=str(tmp_path / "lake"), images__table=table, images__uri_column="picture"
-    )
+        embedded, lake=str(tmp_path / "lake"), images__table=table, images__uri_column="picture",
+        images__paths=[str(COFFEE), str(tmp_path)],
+    )  # fmt: skip
     (counts,) = run(settings, EmbedImages())
-    assert (counts.rows_in, counts.rows_out, counts.rows_rejected) == (2, 1, 1)
-    (rejected,) = lake_of(spark, settings).read(REJECTED_IMAGES).collect()
-    assert rejected.image_uri.endswith("absent.png")
-    assert rejected.reason == "unreadable"
+    assert (counts.rows_in, counts.rows_out, counts.rows_rejected) == (3, 1, 2)
+    rejected = by_name(lake_of(spark, settings).read(REJECTED_IMAGES).collect())
+    assert {name: row.reason for name, row in rejected.items()} == {
+        "absent.png": "unreadable",
+        "chelsea.png": "outside_paths",
+    }
+    with pytest.raises(MissingInputError, match=r"where they may lie: set `images\.paths`"):
+        run(changed(settings, images__paths=[]), EmbedImages())
     wrong = changed(settings, images__uri_column="uri")
     with pytest.raises(MissingInputError, match=r"no column 'uri': set `images\.uri_column`"):
         run(wrong, EmbedImages())
@@ -147,3 +156,37 @@ def test_images_of_a_table_are_read_and_missing_ones_named(
 def test_no_images_is_said_with_the_key_to_set(run: Run, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"`images\.paths`"):
         run(Settings.model_validate({"lake": str(tmp_path / "lake")}), EmbedImages())
+
+
+class NoNumbers:
+    """Stands for a CLIP model that gives no number for dark pictures."""
+
+    def clip_encoder(self) -> "NoNumbers":
+        return self
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
+        means = [np.asarray(image).mean() for image in images]
+        return unit(np.array([[mean or np.nan, 1] for mean in means], np.float32))
+
+
+def embedded_greys(folder: Path, *greys: int) -> list[tuple[str | None, bool]]:
+    """Embed pictures of one grey each: the reason, and whether there is a vector."""
+    for number, grey in enumerate(greys):
+        Image.new("L", (8 + number, 8), grey).save(folder / f"{number}.png")
+    uris = sorted(str(file) for file in folder.iterdir())
+    columns = {"image_uri": uris, "image_bytes": [1] * len(uris), "modified_at": [0] * len(uris)}
+    models: Any = NoNumbers()
+    rows = embed_files(models, [str(folder)], 1.0)(iter([pa.RecordBatch.from_pydict(columns)]))
+    found = pa.Table.from_batches(rows).to_pylist()
+    return [(row["reason"], row["embedding"] is not None) for row in found]
+
+
+def test_a_picture_without_a_usable_vector_is_rejected_alone(tmp_path: Path) -> None:
+    assert embedded_greys(tmp_path, 200, 0, 100) == [
+        (None, True), ("invalid_vector", False), (None, True),
+    ]  # fmt: skip
+
+
+def test_a_model_without_any_usable_vector_stops_the_job(tmp_path: Path) -> None:
+    with pytest.raises(InvalidVectorError, match="check the model's weights"):
+        embedded_greys(tmp_path, 0, 0)

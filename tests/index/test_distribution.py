@@ -1,4 +1,6 @@
+import os
 import pickle
+import shutil
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promptknn.errors import CorruptShardError
+from promptknn.errors import CorruptShardError, StorageError
 from promptknn.index.distribution import IndexHandle, SharedFolder
 from promptknn.index.query_map import identity_map
 from promptknn.index.shard import PROMPTS, VECTORS, Shard
@@ -96,6 +98,48 @@ def test_a_copy_of_which_a_cleaner_took_a_file_is_filled_again(
     shared = _shared(folder)
     (shared.fetch(tmp_path / "cache") / VECTORS).unlink()
     assert _bytes(shared.fetch(tmp_path / "cache")) == _bytes(folder)
+
+
+@pytest.mark.parametrize("damaged", [b"cut", None])
+def test_a_copy_of_which_a_file_was_cut_or_altered_is_filled_again(
+    folder: Path, tmp_path: Path, damaged: bytes | None
+) -> None:
+    shared = _shared(folder)
+    file = shared.fetch(tmp_path / "cache") / VECTORS
+    whole = file.read_bytes()
+    file.write_bytes(damaged or whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(file, ns=(0, 0))
+    assert _bytes(shared.fetch(tmp_path / "cache")) == _bytes(folder)
+
+
+def test_what_a_killed_worker_left_is_removed_by_the_next(folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    place = _shared(folder).fetch(cache)
+    shutil.rmtree(place)
+    left = cache / f".{place.name}-{'0' * 32}"
+    left.mkdir()
+    other = cache / f".other-{'0' * 32}"
+    other.mkdir()
+    _shared(folder).fetch(cache)
+    assert (left.exists(), other.exists()) == (False, True)
+
+
+def test_a_cache_of_another_user_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = _shared(folder)
+    shared.fetch(tmp_path / "cache")
+    os.chown(tmp_path / "cache", 4321, -1) if os.getuid() == 0 else monkeypatch.setattr(
+        os, "getuid", lambda: 4321
+    )
+    with pytest.raises(StorageError, match=r"belongs to another user: set `index\.cache`"):
+        shared.fetch(tmp_path / "cache")
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_key(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match=r"cannot be filled .*set `index\.cache`"):
+        _shared(folder).fetch(tmp_path / "file" / "cache")
 
 
 def test_two_that_ask_at_once_fill_the_copy_once(

@@ -13,6 +13,7 @@ from promptknn.index.query_map import centred_class_vectors, text_profiles
 from promptknn.settings import IndexSettings, Settings
 from promptknn.sources.demo import compose
 from tests.checkpoints import tiny_clip
+from tests.shards import prompt_ids
 from tests.small import CACHE
 
 PENALTY_PER_ROW = 5 / 4252
@@ -30,7 +31,7 @@ def texts(models: Models) -> Vectors:
 
 
 def pool(spark: SparkSession, vectors: Vectors, partitions: int) -> DataFrame:
-    table = pa.table({"clip_embedding": to_arrow(vectors)})
+    table = pa.table({"prompt_id": prompt_ids(len(vectors)), "clip_embedding": to_arrow(vectors)})
     return spark.createDataFrame(table).repartition(partitions)
 
 
@@ -52,6 +53,16 @@ def test_ridge_map_is_the_regression_over_the_whole_pool(
         assert found.kind == "ridge"
         np.testing.assert_allclose(found.pool_mean, texts.mean(axis=0), atol=1e-6)
         np.testing.assert_allclose(found.weights, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
+def test_a_bad_vector_of_the_pool_is_named_before_it_spoils_the_mean(
+    spark: SparkSession, models: Models, texts: Vectors, bad: float
+) -> None:
+    vectors = texts[:20].copy()
+    vectors[7] = bad
+    with pytest.raises(Exception, match=rf"InvalidVectorError: .*prompt {prompt_ids(20)[7]} in"):
+        fit_query_map(pool(spark, vectors, 1), models, INDEX)
 
 
 def test_small_pools_take_the_class_descriptions_instead(

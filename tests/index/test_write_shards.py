@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from promptknn.arrow_vectors import to_arrow
 from promptknn.encoders.encoder import unit
+from promptknn.errors import InvalidVectorError
 from promptknn.index.factory import train
 from promptknn.index.fitted import Fitted
 from promptknn.index.query_map import centred_map
@@ -98,6 +99,22 @@ def test_a_failure_midway_leaves_finished_shards_only(tmp_path: Path) -> None:
     write = write_shards(_fitted(), tmp_path / "v1")
     with pytest.raises(ZeroDivisionError):
         list(write(failing()))
+    finished = sorted(path.name for path in (tmp_path / "v1").iterdir())
+    assert finished == ["shard-00000", "shard-00002"]
+
+
+@pytest.mark.parametrize("column", ["clip_embedding", "sentence_embedding"])
+@pytest.mark.parametrize("bad", [0.0, np.nan, -np.inf])
+def test_a_bad_vector_is_named_by_its_prompt_and_never_indexed(
+    tmp_path: Path, column: str, bad: float
+) -> None:
+    (batch,) = _batches()
+    vectors = {"clip_embedding": CLIP, "sentence_embedding": SENTENCE}[column].copy()
+    vectors[14] = bad
+    batch = batch.set_column(batch.schema.get_field_index(column), column, to_arrow(vectors))
+    named = rf"^The {column} of prompt {prompt_ids(ROWS)[14]} in prompt_embeddings is not finite"
+    with pytest.raises(InvalidVectorError, match=named):
+        list(write_shards(_fitted(), tmp_path / "v1")(iter([batch])))
     finished = sorted(path.name for path in (tmp_path / "v1").iterdir())
     assert finished == ["shard-00000", "shard-00002"]
 

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -14,6 +15,7 @@ from promptknn.deduplication.pruning import Search, exact_search, pruned_search
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
+from promptknn.index.build_lock import build_lock
 from promptknn.index.version import index_location
 from promptknn.lake import Lake
 from promptknn.settings import DeduplicationSettings
@@ -48,9 +50,17 @@ class FindNearDuplicates(Stage):
     outputs = (KEPT_PROMPTS, NEAR_DUPLICATES)
 
     def run(self, context: Context) -> Counts:
-        settings, lake = context.settings.deduplication, context.lake
-        if settings.similarity is None:
+        if context.settings.deduplication.similarity is None:
             return Counts(message="`deduplication.similarity` is null, every prompt stays")
+        location = index_location(context.settings)
+        with build_lock(location):
+            # Left there by a run that was killed.
+            shutil.rmtree(location / _SCRATCH, ignore_errors=True)
+            return self._decide(context, location / _SCRATCH)
+
+    def _decide(self, context: Context, scratch: Path) -> Counts:
+        settings, lake = context.settings.deduplication, context.lake
+        assert settings.similarity is not None, "near duplicates are looked for"
         models = Models.of(context.settings)
         embeddings = of_models(lake.read(PROMPT_EMBEDDINGS), models)
         kept = decided(lake, KEPT_PROMPTS, models, settings)
@@ -60,9 +70,6 @@ class FindNearDuplicates(Stage):
         if plan is None or plan.rows == 0:
             return Counts(message=f"nothing new, {dropped.count():,} near duplicates")
         earlier = embeddings.join(kept, "prompt_id", "left_semi")
-        scratch = index_location(context.settings) / _SCRATCH
-        # Left there by a run that was killed.
-        shutil.rmtree(scratch, ignore_errors=True)
         try:
             return _Run(
                 context=context,
@@ -73,6 +80,7 @@ class FindNearDuplicates(Stage):
                 todo=plan.rows,
                 dim=plan.dim,
                 kept_earlier=kept.count(),
+                scratch=scratch,
             ).run()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -90,11 +98,11 @@ class _Run:
     todo: int
     dim: int
     kept_earlier: int
+    scratch: Path
 
     def run(self) -> Counts:
         search = self._choose(self.kept_earlier + self.todo)
-        folder = index_location(self.context.settings) / _SCRATCH
-        kept_vectors = KeptVectors(self.context.spark, folder, search)
+        kept_vectors = KeptVectors(self.context.spark, self.scratch, search)
         if self.kept_earlier:
             kept_vectors.add_frame(self.earlier)
         waves = list(plan_waves(self.todo, self.context.settings.deduplication.prompts_per_block))

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from promptknn.encoders.device import task_device
-from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.encoder import Vectors, unit
 from promptknn.errors import ModelLoadError
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ class ClassProfileEncoder:
         self._network = network.to(self._device)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """Give the class profile of RGB images: float32, (n, 1000), rows of unit length.
+        """Give the class profile of RGB images: float32, (n, 1000), unit rows.
 
-        (A root of probabilities has unit length by itself.)
+        Raises:
+            InvalidVectorError: the network gave what is no number.
         """
         import torch
 
@@ -64,7 +65,7 @@ class ClassProfileEncoder:
                 batch = torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2).to(self._device)
                 chances = torch.softmax(self._network(batch), dim=1).mean(dim=0)
                 profiles[row] = torch.sqrt(chances).cpu().numpy()
-        return profiles
+        return unit(profiles)
 
 
 def views(image: Image.Image, count: int) -> list[Image.Image]:

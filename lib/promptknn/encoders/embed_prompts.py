@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import to_arrow
 from promptknn.encoders.models import Models
+from promptknn.errors import InvalidVectorError
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPT_EMBEDDINGS, PROMPTS
@@ -25,11 +26,14 @@ def embed_texts(models: Models) -> Callable[[Iterator[pa.RecordBatch]], Iterator
     def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             texts = batch.column("text").to_pylist()
-            sentence = models.sentence_encoder().encode_texts(texts)
-            if models.text_tower_is_sentence_model:
-                clip = sentence
-            else:
-                clip = models.clip_encoder().encode_texts(texts)
+            try:
+                sentence = models.sentence_encoder().encode_texts(texts)
+                if models.text_tower_is_sentence_model:
+                    clip = sentence
+                else:
+                    clip = models.clip_encoder().encode_texts(texts)
+            except InvalidVectorError as error:
+                raise _naming_the_prompt(error, batch) from error
             rows = len(texts)
             columns = [
                 batch.column("prompt_id"),
@@ -41,6 +45,13 @@ def embed_texts(models: Models) -> Callable[[Iterator[pa.RecordBatch]], Iterator
             yield pa.RecordBatch.from_arrays(columns, _MADE_HERE)
 
     return embed
+
+
+def _naming_the_prompt(error: InvalidVectorError, batch: pa.RecordBatch) -> InvalidVectorError:
+    if error.row is None:
+        return error
+    name = batch.column("prompt_id")[error.row]
+    return InvalidVectorError(f"Prompt {name} cannot be embedded. {error}", error.row)
 
 
 def of_models(frame: DataFrame, models: Models) -> DataFrame:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from PIL.Image import Image
 
 from promptknn.errors import InvalidVectorError
@@ -40,10 +41,36 @@ def unit(vectors: Vectors) -> Vectors:
     """
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     if not np.all(np.isfinite(norms)) or np.any(norms == 0):
-        bad = int(np.flatnonzero(~(np.isfinite(norms) & (norms > 0)).ravel())[0])
+        bad = int(np.flatnonzero(~_usable(norms).ravel())[0])
         raise InvalidVectorError(
             f"Vector {bad} of {len(vectors)} is not finite or has no length: "
-            f"check the model's weights, and its precision if it runs in fp16."
+            f"check the model's weights, and its precision if it runs in fp16.",
+            bad,
         )
     scaled: Vectors = (vectors / norms).astype(np.float32)
     return scaled
+
+
+def check_stored(vectors: Vectors, prompt_ids: pa.Array, column: str) -> None:
+    """Check vectors that a table holds before they are used.
+
+    Args:
+        vectors: float32, (n, d).
+        prompt_ids: whose they are.
+        column: of prompt_embeddings.
+
+    Raises:
+        InvalidVectorError: naming the first prompt whose vector is not finite or has no length.
+    """
+    bad = np.flatnonzero(~_usable(np.linalg.norm(vectors, axis=-1)))
+    if len(bad):
+        row = int(bad[0])
+        raise InvalidVectorError(
+            f"The {column} of prompt {prompt_ids[row]} in prompt_embeddings is not finite or has "
+            f"no length: delete its row, then run jobs/build_index.py, which embeds it anew.",
+            row,
+        )
+
+
+def _usable(norms: Vectors) -> npt.NDArray[np.bool_]:
+    return np.isfinite(norms) & (norms > 0)

@@ -40,6 +40,9 @@ def reference_vectors(
         try:
             np.save(unfinished, vectors)
             unfinished.replace(file)
+            # Left by killed jobs; one that writes at this moment does without.
+            for left in file.parent.glob(f".{file.stem}-*"):
+                left.unlink(missing_ok=True)
         finally:
             unfinished.unlink(missing_ok=True)
     return vectors

@@ -1,6 +1,7 @@
 """Decoding image files into upright RGB pictures; what cannot be used is refused by name."""
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 _WHITE = (255, 255, 255)
+_LIMIT = threading.Lock()
 # What turns a picture upright, by its EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,23 +47,23 @@ def decode(content: bytes, maximum_megapixels: float) -> Image.Image:
     """
     if not content:
         raise RefusedImageError("empty_file", "0 bytes")
-    with _pillow_limit(int(maximum_megapixels * 1e6)):
-        try:
+    try:
+        with _pillow_limit(int(maximum_megapixels * 1e6)):
             image = Image.open(io.BytesIO(content))
-            _check_size(image, maximum_megapixels)
-            image.load()
-            return upright_rgb(image)
-        except RefusedImageError:
-            raise
-        except UnidentifiedImageError as error:
-            raise RefusedImageError("not_an_image", _start(content)) from error
-        except Image.DecompressionBombError as error:
-            raise RefusedImageError("too_large", str(error)) from error
-        except Exception as error:
-            # Whatever a decoder trips over, one bad file must not end the job.
-            truncated = "truncated" in str(error) or "end of" in str(error).lower()
-            reason = "truncated" if truncated else "broken_image"
-            raise RefusedImageError(reason, str(error)[:200]) from error
+        _check_size(image, maximum_megapixels)
+        image.load()
+        return upright_rgb(image)
+    except RefusedImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise RefusedImageError("not_an_image", _start(content)) from error
+    except Image.DecompressionBombError as error:
+        raise RefusedImageError("too_large", str(error)) from error
+    except Exception as error:
+        # Whatever a decoder trips over, one bad file must not end the job.
+        truncated = "truncated" in str(error) or "end of" in str(error).lower()
+        reason = "truncated" if truncated else "broken_image"
+        raise RefusedImageError(reason, str(error)[:200]) from error
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -71,10 +73,11 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _pillow_limit(pixels: int) -> Iterator[None]:
-    # Pillow warns above its limit and refuses above twice its limit; ours decides.
-    before = Image.MAX_IMAGE_PIXELS
-    with warnings.catch_warnings():
+    # Pillow warns above its limit and refuses above twice its limit; ours decides. The limit is the
+    # process's own, and pictures are decoded on several threads.
+    with _LIMIT, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        before = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = pixels
         try:
             yield

@@ -3,11 +3,10 @@
 import hashlib
 import operator
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +15,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import to_arrow
+from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
-from promptknn.errors import MissingInputError
+from promptknn.errors import InvalidVectorError, MissingInputError
 from promptknn.images.decoding import RefusedImageError, decode
 from promptknn.images.listing import UNKNOWN_SIZE, list_images
+from promptknn.images.reading import read_image, roots_of
 from promptknn.materialised import materialised
 from promptknn.settings import ImageSettings, Settings
 from promptknn.sources.reading import table_or_path
@@ -44,12 +45,9 @@ class _Read:
     detail: str | None
 
 
-def _read(uri: str, maximum_megapixels: float) -> _Read:
+def _read(uri: str, roots: Sequence[str], maximum_megapixels: float) -> _Read:
     try:
-        content = Path(uri).read_bytes()
-    except OSError as error:
-        return _Read(None, None, "unreadable", error.strerror or type(error).__name__)
-    try:
+        content = read_image(uri, roots, maximum_megapixels)
         image = decode(content, maximum_megapixels)
     except RefusedImageError as refused:
         return _Read(None, None, refused.reason, refused.detail)
@@ -57,7 +55,7 @@ def _read(uri: str, maximum_megapixels: float) -> _Read:
 
 
 def embed_files(
-    models: Models, maximum_megapixels: float
+    models: Models, roots: Sequence[str], maximum_megapixels: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that reads, decodes and embeds files inside Spark's workers.
 
@@ -68,7 +66,7 @@ def embed_files(
         with ThreadPoolExecutor(_THREADS) as pool:
             for batch in batches:
                 uris = batch.column("image_uri").to_pylist()
-                reads = _ahead(pool, uris, maximum_megapixels)
+                reads = _ahead(pool, uris, roots, maximum_megapixels)
                 for start in range(0, len(uris), _BATCH):
                     some = [next(reads) for _ in uris[start : start + _BATCH]]
                     yield _rows(batch.slice(start, len(some)), some, models)
@@ -76,10 +74,12 @@ def embed_files(
     return embed
 
 
-def _ahead(pool: ThreadPoolExecutor, uris: list[str], megapixels: float) -> Iterator[_Read]:
+def _ahead(
+    pool: ThreadPoolExecutor, uris: list[str], roots: Sequence[str], megapixels: float
+) -> Iterator[_Read]:
     waiting: deque[Future[_Read]] = deque()
     for uri in uris:
-        waiting.append(pool.submit(_read, uri, megapixels))
+        waiting.append(pool.submit(_read, uri, roots, megapixels))
         if len(waiting) > _AHEAD:
             yield waiting.popleft().result()
     while waiting:
@@ -87,12 +87,11 @@ def _ahead(pool: ThreadPoolExecutor, uris: list[str], megapixels: float) -> Iter
 
 
 def _rows(files: pa.RecordBatch, reads: list[_Read], models: Models) -> pa.RecordBatch:
-    images = [read.image for read in reads if read.image is not None]
+    vectors, reads = _encoded(reads, models)
     good = np.array([read.image is not None for read in reads])
     lists = pa.nulls(len(reads), pa.list_(pa.float32()))
     dim = 0
-    if images:
-        vectors = models.clip_encoder().encode_images(images)
+    if vectors is not None:
         dim = vectors.shape[1]
         place = np.where(good, np.cumsum(good) - 1, 0)
         lists = to_arrow(vectors).take(pa.array(place, mask=~good))
@@ -109,6 +108,29 @@ def _rows(files: pa.RecordBatch, reads: list[_Read], models: Models) -> pa.Recor
         ],
         [*_FILE, "image_id", "width", "height", "embedding", "dim", "reason", "detail"],
     )
+
+
+def _encoded(reads: list[_Read], models: Models) -> tuple[Vectors | None, list[_Read]]:
+    """Encode the pictures among what was read; one whose vector cannot be used is refused.
+
+    Raises:
+        InvalidVectorError: no vector of several can be used, so that the model is at fault.
+    """
+    encoder = models.clip_encoder()
+    images = [read.image for read in reads if read.image is not None]
+    if not images:
+        return None, reads
+    try:
+        return encoder.encode_images(images), reads
+    except InvalidVectorError as error:
+        if len(images) == 1:
+            refused = _Read(None, None, "invalid_vector", str(error))
+            return None, [read if read.image is None else refused for read in reads]
+        found = [_encoded([read], models) for read in reads]
+        vectors = [vector for vector, _ in found if vector is not None]
+        if not vectors:
+            raise
+        return np.concatenate(vectors), [read for _, (read,) in found]
 
 
 class EmbedImages(Stage):
@@ -128,6 +150,7 @@ class EmbedImages(Stage):
         lake, settings = context.lake, context.settings
         of_model = F.col("clip_model") == models.clip_identity
         files, left_out = find_images(context, settings.images)
+        roots = roots_of(settings.images.paths)
         missing = files
         for table in self.outputs:
             known = lake.read(table).where(of_model).select(*_FILE)
@@ -143,7 +166,7 @@ class EmbedImages(Stage):
             rows = missing.where(F.pmod(F.xxhash64("image_uri"), F.lit(waves)) == wave)
             tasks = -(-todo // (waves * settings.embedding.images_per_task))
             results = rows.repartition(tasks).mapInArrow(
-                embed_files(models, settings.images.maximum_megapixels), _SCHEMA
+                embed_files(models, roots, settings.images.maximum_megapixels), _SCHEMA
             )
             with materialised(results) as read:
                 embedded += lake.insert(IMAGE_EMBEDDINGS, _embedded(read, models))
@@ -163,12 +186,17 @@ def find_images(context: Context, settings: ImageSettings) -> tuple[DataFrame, i
     Raises:
         MissingInputError: no images are named, or a path or column is not there.
     """
+    if settings.table and not settings.paths:
+        raise MissingInputError(
+            f"The table {settings.table} names images, and nothing says where they may lie: set "
+            f"`images.paths` to the folders that hold them."
+        )
     if settings.table:
         return _images_of_table(context, settings.table, settings.uri_column), 0
     if not settings.paths:
         raise MissingInputError(
-            "No images are named: set `images.paths` to folders, globs or files, or "
-            "`images.table` to a table of URIs."
+            "No images are named: set `images.paths` to folders, globs or files, and "
+            "`images.table` too where a table of URIs chooses among them."
         )
     listing = list_images(settings.paths, settings.extensions)
     return context.spark.createDataFrame(listing.to_arrow()), listing.left_out

@@ -73,6 +73,15 @@ def list_images(paths: Iterable[str], extensions: Iterable[str]) -> Listing:
     return listing
 
 
+def fixed_part(path: str) -> str:
+    """Give a path as it is, of a glob the folder above its first wildcard."""
+    if os.path.lexists(path) or not glob.has_magic(path):
+        return path
+    parts = path.split(os.sep)
+    first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return os.sep.join(parts[:first]) or os.sep
+
+
 def _candidates(path: str) -> Iterator[str]:
     if os.path.isdir(path):
         for folder, folders, names in os.walk(path):

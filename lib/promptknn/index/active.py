@@ -24,6 +24,7 @@ from promptknn.index.version import (
 )
 from promptknn.lake import Lake
 from promptknn.settings import IndexSettings, Settings
+from promptknn.table import sql_text
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 
 
@@ -94,7 +95,7 @@ def activate(lake: Lake, version: str) -> None:
     known = lake.read(INDEX_VERSIONS)
     if known.where((F.col("index_version") == version) & F.col("active")).count():
         return
-    lake.sql(f"UPDATE {{0}} SET active = (index_version = '{version}')", INDEX_VERSIONS)
+    lake.sql(f"UPDATE {{0}} SET active = (index_version = {sql_text(version)})", INDEX_VERSIONS)
 
 
 def is_whole(lake: Lake, settings: Settings, version: str) -> bool:

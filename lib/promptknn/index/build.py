@@ -13,6 +13,7 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
 from promptknn.index.active import activate, handle_of, is_whole, shards_of
+from promptknn.index.build_lock import build_lock
 from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted
@@ -20,6 +21,7 @@ from promptknn.index.growth import Growth, growth_of
 from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_similarities, found_similarities, recall
+from promptknn.index.shard_writer import UNFINISHED
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
@@ -48,6 +50,10 @@ class BuildIndex(Stage):
     outputs = (INDEX_SHARDS, INDEX_VERSIONS, IMAGE_EMBEDDINGS, NEAR_DUPLICATES)
 
     def run(self, context: Context) -> Counts:
+        with build_lock(index_location(context.settings)):
+            return self._build(context)
+
+    def _build(self, context: Context) -> Counts:
         lake, settings = context.lake, context.settings
         models, second = Models.of(settings), Models.rescoring_of(settings)
         pool = pool_of(lake, models, second, settings.deduplication)
@@ -108,6 +114,9 @@ class _Build:
         fitted = self._fitted(factory)
         files = fitted.save(self.folder / QUERY_MAP_FOLDER)
         lake.replace(INDEX_SHARDS, self._shards(fitted))
+        # Left by a task whose worker was killed, and that Spark tried again.
+        for unfinished in self.folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         query_map = fitted.query_map
         nprobe, measured, k, judged_by = self._tune(query_map, files, lists_of(factory))
         row = {

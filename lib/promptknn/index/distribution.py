@@ -1,9 +1,13 @@
 """Getting an index to the workers: each host has one copy, which its workers map.
 
 A folder reaches the host's cache from a Spark broadcast variable or from shared storage, is checked
-against its sha256, and is seen there only when complete. Python workers that come later find it.
+against its sha256, and is seen there only when complete. Python workers that come later find it,
+and look whether size and time of its files are still those of the ones that were checked: to hash
+an index of many gigabytes again in each worker would take longer than to search it.
 """
 
+import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +18,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
-from promptknn.errors import CorruptShardError
+from promptknn.errors import CorruptShardError, StorageError
 from promptknn.index.query_map import QueryMap
 from promptknn.index.searchable import SearchableIndex
 from promptknn.index.shard import Shard
@@ -43,23 +47,43 @@ class SharedFolder:
 
         Raises:
             CorruptShardError: a file is missing or not the one that was written.
+            StorageError: the cache is full, or another user's.
         """
         name = "-".join(self.files[file][:16] for file in sorted(self.files))
         place = cache / name
-        if self._is_whole(place):
-            return place
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{name}.lock"):
-            if not self._is_whole(place):
-                shutil.rmtree(place, ignore_errors=True)
-                self._fill(place)
+        try:
+            _make_private(cache)
+            if self._is_whole(place):
+                return place
+            with FileLock(cache / f"{name}.lock"):
+                if not self._is_whole(place):
+                    shutil.rmtree(place, ignore_errors=True)
+                    self._fill(place)
+        except OSError as error:
+            raise StorageError(
+                f"The cache {cache} cannot be filled from {self.path} "
+                f"({error.strerror or error}): make room there, or set `index.cache` to another "
+                f"folder."
+            ) from error
         return place
 
     def _is_whole(self, place: Path) -> bool:
         # Cleaners of temporary folders take files one by one.
-        return all((place / name).is_file() for name in self.files)
+        if not all((place / name).is_file() for name in self.files):
+            return False
+        try:
+            return bool(json.loads(_stamp(place).read_text()) == self._stats(place))
+        except (OSError, ValueError):
+            return False
+
+    def _stats(self, place: Path) -> dict[str, list[int]]:
+        found = {name: (place / name).stat() for name in self.files}
+        return {name: [each.st_size, each.st_mtime_ns] for name, each in found.items()}
 
     def _fill(self, place: Path) -> None:
+        # Whoever holds the lock fills alone: what else lies here, a killed worker left.
+        for unfinished in place.parent.glob(f".{place.name}-{'?' * 32}"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         folder = place.with_name(f".{place.name}-{uuid4().hex}")
         folder.mkdir()
         try:
@@ -77,12 +101,26 @@ class SharedFolder:
                         name, "is not the file that was written (its sha256 differs)"
                     )
             folder.rename(place)
+            _stamp(place).write_text(json.dumps(self._stats(place)))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _corrupt(self, name: str, what: str) -> CorruptShardError:
         return CorruptShardError(
             f"{self.path}/{name} {what}: run jobs/build_index.py, which writes it anew."
+        )
+
+
+def _stamp(place: Path) -> Path:
+    return place.with_name(f"{place.name}.checked")
+
+
+def _make_private(cache: Path) -> None:
+    """Make the cache, or refuse one that another user could have filled: it lies in /tmp."""
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if hasattr(os, "getuid") and cache.stat().st_uid not in (os.getuid(), 0):
+        raise StorageError(
+            f"The cache {cache} belongs to another user: set `index.cache` to a folder of your own."
         )
 
 

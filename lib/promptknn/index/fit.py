@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.embed_prompts import EMBEDDED_SCHEMA, embed_texts
-from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.encoder import Vectors, check_stored
 from promptknn.encoders.models import Models
 from promptknn.encoders.package_default import class_texts
 from promptknn.encoders.reference_texts import reference_vectors
@@ -46,7 +46,7 @@ def fit_query_map(
     """Fit the query map that the settings and the CLIP model ask for.
 
     Args:
-        pool: a column clip_embedding.
+        pool: prompt_id and clip_embedding.
         models: the pool's models.
         settings: `query_map` may force a kind.
         images: a column embedding, of the same CLIP model, which the kind `centred` needs.
@@ -54,9 +54,10 @@ def fit_query_map(
     Raises:
         SettingsError: the kind does not go with the CLIP model.
         MissingInputError: `centred` is asked for, and no image is embedded yet.
+        InvalidVectorError: a prompt's vector is not finite or has no length.
     """
     kind = _kind(models, settings)
-    parts = pool.select("clip_embedding").coalesce(_MOST_PARTS)
+    parts = pool.select("prompt_id", "clip_embedding").coalesce(_MOST_PARTS)
     rows, mean = _mean(parts)
     if kind == "identity":
         return identity_map(len(mean))
@@ -131,10 +132,13 @@ def _mean(pool: DataFrame) -> tuple[int, Vectors]:
 def _sum(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     rows, total = 0, None
     for batch in batches:
-        vectors = from_arrow(batch.column("clip_embedding")).astype(np.float64)
+        vectors = from_arrow(batch.column("clip_embedding"))
         if len(vectors):
+            # Here, in the first pass: one bad vector would spoil the mean, and so all others.
+            if "prompt_id" in batch.schema.names:
+                check_stored(vectors, batch.column("prompt_id"), "clip_embedding")
             rows += len(vectors)
-            total = vectors.sum(axis=0) + (0.0 if total is None else total)
+            total = vectors.sum(axis=0, dtype=np.float64) + (0.0 if total is None else total)
     if total is not None:
         yield pa.RecordBatch.from_pydict({
             "rows": pa.array([rows], pa.int64()), "total": pa.array([total.tobytes()], pa.binary()),

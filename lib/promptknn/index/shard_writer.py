@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ from promptknn.index.shard import (
     SENTENCE,
     VECTORS,
 )
+
+UNFINISHED = "."
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class ShardWriter:
             with_rescoring: whether a second CLIP model's text embeddings will be added too.
         """
         self._place = place
-        self._folder = place.with_name(f".{place.name}-{uuid4().hex}")
+        self._folder = place.with_name(f"{UNFINISHED}{place.name}-{uuid4().hex}")
         self._folder.mkdir(parents=True)
         self._index = empty_index
         self._prompts = pa.ipc.new_file(str(self._folder / PROMPTS), PROMPTS_SCHEMA)
@@ -93,7 +96,10 @@ class ShardWriter:
 
     def finish(self) -> WrittenShard:
         """Complete the files and move the folder to its place."""
-        faiss.write_index(self._index, str(self._folder / VECTORS))
+        # FAISS itself only prints that the last bytes of a file found no room.
+        with (self._folder / VECTORS).open("wb") as file:
+            writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
+            faiss.write_index(self._index, writer)
         self._prompts.close()
         for array in self._arrays():
             array.finish()
@@ -118,7 +124,9 @@ class ShardWriter:
         trace: TracebackType | None,
     ) -> None:
         for array in self._arrays():
-            array.close()
+            # On a full disk closing fails too.
+            with suppress(OSError):
+                array.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from promptknn.arrow_runs import runs_of
 from promptknn.arrow_vectors import from_arrow
+from promptknn.encoders.encoder import check_stored
 from promptknn.index.fitted import Fitted
 from promptknn.index.shard_writer import ShardWriter
 
@@ -35,8 +36,10 @@ def write_shards(
             for part in parts:
                 clip = from_arrow(part.column("clip_embedding"))
                 sentence = from_arrow(part.column("sentence_embedding"))
-                mapped = text_map(clip) if text_map else None
                 ids, texts = part.column("prompt_id"), part.column("text")
+                check_stored(clip, ids, "clip_embedding")
+                check_stored(sentence, ids, "sentence_embedding")
+                mapped = text_map(clip) if text_map else None
                 second = from_arrow(part.column(RESCORING_COLUMN)) if with_rescoring else None
                 writer.add(ids, texts, query_map.keys(clip), sentence, mapped, second)
             shard = writer.finish()

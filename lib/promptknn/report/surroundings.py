@@ -6,8 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.lake import Lake
+from promptknn.masking import shown_settings
 from promptknn.report.content import Accuracy, Coverage, Favourite, JobRun, Rejection
-from promptknn.report.masking import shown_settings
 from promptknn.report.predictions import Predictions
 from promptknn.tables import (
     EVALUATIONS,

@@ -4,11 +4,11 @@ import base64
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from PIL import Image
 
 from promptknn.images.decoding import RefusedImageError, decode
+from promptknn.images.reading import read_image
 
 _PIXELS = 360
 _QUALITY = 72
@@ -29,8 +29,8 @@ def thumbnails(uris: Sequence[str], maximum_megapixels: float) -> list[str | Non
 
 def _thumbnail(uri: str, maximum_megapixels: float) -> str | None:
     try:
-        image = decode(Path(uri).read_bytes(), maximum_megapixels)
-    except (OSError, ValueError, RefusedImageError):
+        image = decode(read_image(uri, None, maximum_megapixels), maximum_megapixels)
+    except RefusedImageError:
         return None
     image.thumbnail((_PIXELS, _PIXELS), Image.Resampling.LANCZOS)
     written = io.BytesIO()

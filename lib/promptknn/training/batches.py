@@ -15,6 +15,7 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.open_clip import Tokenizer, Transform
 from promptknn.evaluation.splits import Split
 from promptknn.images.decoding import RefusedImageError, decode
+from promptknn.images.reading import read_image
 from promptknn.training.processes import Processes
 
 Rows = npt.NDArray[np.int64]
@@ -142,9 +143,4 @@ def _mapped(file: Path) -> pa.Table:
 
 
 def _read(uri: str, maximum_megapixels: float) -> Image:
-    try:
-        content = Path(uri).read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise RefusedImageError("unreadable", reason) from error
-    return decode(content, maximum_megapixels)
+    return decode(read_image(uri, None, maximum_megapixels), maximum_megapixels)

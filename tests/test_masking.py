@@ -1,6 +1,6 @@
 import json
 
-from promptknn.report.masking import shown_settings
+from promptknn.masking import shown_settings
 
 
 def test_values_that_sound_secret_are_masked_and_others_stay() -> None:
