@@ -44,16 +44,19 @@ class SharedFolder:
         Raises:
             CorruptShardError: a file is missing or not the one that was written.
         """
-        name = "-".join(self.files[file][:16] for file in sorted(self.files))
-        place = cache / name
+        place = self.place(cache)
         if self._is_whole(place):
             return place
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{name}.lock"):
+        with FileLock(cache / f"{place.name}.lock"):
             if not self._is_whole(place):
                 shutil.rmtree(place, ignore_errors=True)
                 self._fill(place)
         return place
+
+    def place(self, cache: Path) -> Path:
+        """Name the copy in a host's cache: by what the files hold."""
+        return cache / "-".join(self.files[file][:16] for file in sorted(self.files))
 
     def _is_whole(self, place: Path) -> bool:
         # Cleaners of temporary folders take files one by one.
@@ -88,19 +91,25 @@ class SharedFolder:
 
 @dataclass(frozen=True)
 class IndexHandle:
-    """An index version as a task receives it: small, picklable, opened once a worker."""
+    """An index version as a task receives it: small, picklable, opened once a worker.
+
+    Attributes:
+        left_out: ids of prompts that were removed and that its shards may still hold.
+    """
 
     version: str
     query_map: SharedFolder
     shards: tuple[SharedFolder, ...]
     nprobe: int
     cache: str
+    left_out: tuple[str, ...] = ()
 
     def open(self) -> SearchableIndex:
         """Open the index, from this worker's memory where it has opened it before."""
         cache = Path(self.cache)
         shards = tuple(str(shard.fetch(cache)) for shard in self.shards)
-        return _opened(str(self.query_map.fetch(cache)), shards, self.nprobe)
+        query_map = str(self.query_map.fetch(cache))
+        return _opened(query_map, shards, self.nprobe, self.left_out)
 
     def open_query_map(self) -> QueryMap:
         """Open the query map alone."""
@@ -112,7 +121,8 @@ class IndexHandle:
 
 
 @lru_cache(maxsize=1)
-def _opened(query_map: str, shards: tuple[str, ...], nprobe: int) -> SearchableIndex:
-    return SearchableIndex(
-        [Shard(Path(folder), nprobe) for folder in shards], QueryMap.load(Path(query_map))
-    )
+def _opened(
+    query_map: str, shards: tuple[str, ...], nprobe: int, left_out: tuple[str, ...]
+) -> SearchableIndex:
+    opened = [Shard(Path(folder), nprobe) for folder in shards]
+    return SearchableIndex(opened, QueryMap.load(Path(query_map)), left_out)

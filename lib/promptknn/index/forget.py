@@ -1,0 +1,40 @@
+"""Forgetting index versions: their rows, and this host's copies of their shards."""
+
+import shutil
+
+from promptknn.index.distribution import SharedFolder
+from promptknn.lake import Lake
+from promptknn.settings import IndexSettings
+from promptknn.table import sql_text
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
+
+
+def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None:
+    """Delete the rows of versions, and the copies that this host's cache has of their shards.
+
+    The shards themselves stay for the jobs that read them; `maintain_lake` drops folders that no
+    row names once they are old enough.
+
+    Args:
+        lake: has the versions.
+        settings: where this host keeps copies.
+        gone: the versions, none of them active.
+    """
+    if not gone:
+        return
+    shards = lake.read(INDEX_SHARDS).select("index_version", "path", "files").collect()
+    named = ", ".join(sql_text(version) for version in sorted(gone))
+    # The rows first: files that no row names are found again by the next run of maintain_lake.
+    for table in (INDEX_VERSIONS, INDEX_SHARDS):
+        lake.sql(f"DELETE FROM {{0}} WHERE index_version IN ({named})", table)
+    left, unneeded = (
+        {
+            SharedFolder(shard.path, shard.files).place(settings.host_cache)
+            for shard in shards
+            if (shard.index_version in gone) == forgotten
+        }
+        for forgotten in (False, True)
+    )
+    for copy in unneeded - left:
+        # A worker that has mapped it keeps what it has.
+        shutil.rmtree(copy, ignore_errors=True)
