@@ -1,5 +1,6 @@
 """Rows of any table, with values that do not matter where none are given."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from promptknn.lake import Lake
@@ -12,8 +13,8 @@ _VALUES = {
 }  # fmt: skip
 
 
-def add_rows(lake: Lake, table: Table, *rows: dict[str, object]) -> None:
-    """Append rows to a table that is made where it is missing."""
+def add_rows(lake: Lake, table: Table, rows: Iterable[Mapping[str, object]]) -> None:
+    """Append rows, in one commit, to a table that is made where it is missing."""
     lake.create([table])
     values = [
         tuple(row.get(column.name, _VALUES.get(column.type)) for column in table.columns)

@@ -49,10 +49,12 @@ def test_each_kind_of_condition_refuses_what_it_is_for(spark: SparkSession) -> N
 
 
 def test_prompts_cleaned_before_are_judged_by_what_is_forbidden_now(lake: Lake) -> None:
-    for number, (text, (metadata, _)) in enumerate(EXAMPLES.items()):
-        row = {"source_row_id": str(number), "text": text}
-        add_rows(lake, PROMPTS, {**row, "prompt_id": prompt_id(text)})
-        add_rows(lake, RAW_PROMPTS, {**row, "metadata": metadata})
+    texts = [
+        {"source_row_id": str(number), "text": text, "prompt_id": prompt_id(text), "metadata": seen}
+        for number, (text, (seen, _)) in enumerate(EXAMPLES.items())
+    ]
+    for table in (PROMPTS, RAW_PROMPTS):
+        add_rows(lake, table, texts)
     refused = {prompt_id(text) for text, (_, expected) in EXAMPLES.items() if expected}
     found = forbidden_prompts(lake, POLICY)
     assert found is not None

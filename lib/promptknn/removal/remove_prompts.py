@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from rich.table import Table as RichTable
 
 from promptknn.materialised import materialised
-from promptknn.removal.affected import affected_rows
+from promptknn.removal.affected import affected_rows, counts_of
 from promptknn.removal.choice import Choice
 from promptknn.removal.pictures import picture_files
 from promptknn.removal.source_rows import other_ids, source_rows, with_own_id
@@ -65,18 +65,19 @@ class RemovePrompts(Stage):
         """Delete what there is, or count it: rows of each table, and picture files."""
         lake, delete = context.lake, not self._dry_run
         affected = affected_rows(lake, ids, rows)
-        counts = {_PICTURES: picture_files(context, ids, delete)}
+        counts = {_PICTURES: picture_files(context, ids, delete), **counts_of(affected)}
+        if not delete:
+            return counts
         for number, (table, keys) in enumerate(affected):
             context.progress(number, len(affected))
-            counts[table.name] = lake.delete(table, keys) if delete else keys.count()
-            if delete and counts[table.name]:
+            if counts.get(table.name):
+                counts[table.name] = lake.delete(table, keys)
                 # Where Delta marks rows as deleted (deletion vectors), they stay in their files.
                 lake.sql("REORG TABLE {0} APPLY (PURGE)", table)
-        if delete:
-            counts[PROMPT_TERMS.name] = forget_terms(lake)
-        return {name: count for name, count in counts.items() if count}
+        return {**counts, PROMPT_TERMS.name: forget_terms(lake)}
 
     def _counted(self, ids: int, counts: dict[str, int]) -> Counts:
+        counts = {name: count for name, count in counts.items() if count}
         table = RichTable(title="What would go" if self._dry_run else "What was removed")
         table.add_column("from")
         table.add_column("rows", justify="right")
