@@ -142,6 +142,12 @@ class Lake:
         result = self._with_view(rows.select(*table.key), f"{merge} WHEN MATCHED THEN DELETE")
         return int(result.select("num_affected_rows").collect()[0][0])
 
+    def purge(self, table: Table) -> None:
+        """Write files anew whose rows are marked as deleted (deletion vectors), and still there."""
+        marking = "key = 'delta.enableDeletionVectors' AND value = 'true'"
+        if not self.sql("SHOW TBLPROPERTIES {0}", table).where(marking).isEmpty():
+            self.sql("REORG TABLE {0} APPLY (PURGE)", table)
+
     def append(self, table: Table, rows: DataFrame) -> None:
         """Append rows whose keys hold this run's id, and so are new."""
         columns = [column.name for column in table.all_columns]

@@ -123,7 +123,7 @@ def feed(home: Path, cycle: int, texts: Sequence[str]) -> None:
         crop.save(home / "pictures" / f"{cycle:02d}-{number}.png")
 
 
-def look(spark: SparkSession, home: Path, cycle: int, seconds: float) -> Look:
+def look(spark: SparkSession, home: Path, cycle: int, seconds: float, worker: float) -> Look:
     java = spark.sparkContext._jvm
     assert java is not None
     # The second one takes what the first has found to be unreachable through cleaners.
@@ -138,7 +138,7 @@ def look(spark: SparkSession, home: Path, cycle: int, seconds: float) -> Look:
         seconds=round(seconds, 1),
         heap=beans.getMemoryMXBean().getHeapMemoryUsage().getUsed() / _MEGABYTE,
         driver=_own_memory(os.getpid()),
-        worker=max(map(_own_memory, _workers()), default=0.0),
+        worker=worker,
         data_files=sum(path.suffix == ".parquet" and log not in path.parts for path in files),
         log_files=sum(log in path.parts and not path.name.endswith(".crc") for path in files),
         index_files=sum(index in path.parents for path in files),
@@ -162,9 +162,9 @@ def _workers() -> Iterator[int]:
         except FileNotFoundError:
             continue
     below = {os.getpid()}
+    # The JVM, its daemon, the daemon's workers.
     for _ in range(3):
-        daemons, below = below, {child for child, parent in parents.items() if parent in below}
-    del daemons
+        below = {child for child, parent in parents.items() if parent in below}
     yield from below
 
 
@@ -188,9 +188,11 @@ def main() -> int:
             started = time.monotonic()
             feed(home, cycle, texts)
             run_stages(spark, settings, stages, display)
+            # Now: a worker that idles for a minute ends.
+            worker = max(map(_own_memory, _workers()))
             if (cycle + 1) % MAINTAINED_EVERY == 0:
                 run_stages(spark, settings, [MaintainLake()], display)
-            looks.append(look(spark, home, cycle, time.monotonic() - started))
+            looks.append(look(spark, home, cycle, time.monotonic() - started, worker))
             sys.stderr.write(f"{json.dumps(asdict(looks[-1]))}\n")
         spark.stop()
     return say(looks)

@@ -2,8 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from promptknn.cleaning.normalisation import normalise, normalised
 from promptknn.deduplication.exact import prompt_id, prompt_id_of
 from promptknn.errors import MissingInputError, SettingsError
 from promptknn.lake import Lake
-from promptknn.materialised import materialised
+from promptknn.materialised import checkpointed
 from promptknn.tables import PROMPTS, REJECTED_PROMPTS
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -71,24 +70,21 @@ class Choice:
         )
         return cls.of(ids, texts, options.where)
 
-    @contextmanager
-    def chosen(self, lake: Lake) -> Iterator[DataFrame]:
+    def chosen(self, lake: Lake) -> DataFrame:
         """Find the chosen prompts in a lake: prompt_id, each once, and chosen_by.
 
         Raises:
             SettingsError: the condition is no SQL condition over the columns of prompts.
         """
-        # Not in Spark's words: they repeat the condition, which job_runs must not hold.
         try:
-            rows = self._rows(lake)
+            return checkpointed(self._rows(lake))
         except PySparkException as error:
-            raise _no_condition(error) from error
-        with materialised(rows) as kept:
-            try:
-                kept.count()
-            except PySparkException as error:
-                raise _no_condition(error) from error
-            yield kept
+            # Not in Spark's words: they repeat the condition, which job_runs must not hold.
+            raise SettingsError(
+                f"--where is no SQL condition over the columns of prompts "
+                f"({error.getCondition() or type(error).__name__}): write one such as "
+                f"--where \"text ILIKE '%word%'\"."
+            ) from error
 
     def _rows(self, lake: Lake) -> DataFrame:
         named = lake.spark.createDataFrame(list(self.ids.items()), _CHOSEN)
@@ -130,14 +126,6 @@ def _lines(file: Path, option: str) -> list[str]:
             f"{file} cannot be read ({what}): name a text file with {option}."
         ) from error
     return [line.strip() for line in lines if line.strip()]
-
-
-def _no_condition(error: PySparkException) -> SettingsError:
-    return SettingsError(
-        f"--where is no SQL condition over the columns of prompts "
-        f"({error.getCondition() or type(error).__name__}): write one such as "
-        f"--where \"text ILIKE '%word%'\"."
-    )
 
 
 def _as_prompts(refused: DataFrame) -> DataFrame:

@@ -1,13 +1,12 @@
 """The stage that takes prompts out of every table, and keeps them out."""
 
-from contextlib import ExitStack
 from dataclasses import replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.table import Table as RichTable
 
-from promptknn.materialised import materialised
+from promptknn.materialised import checkpointed
 from promptknn.removal.affected import affected_rows, counts_of
 from promptknn.removal.choice import Choice
 from promptknn.removal.pictures import picture_files
@@ -40,26 +39,20 @@ class RemovePrompts(Stage):
 
     def run(self, context: Context) -> Counts:
         lake = context.lake
-        with self._choice.chosen(lake) as chosen:
-            new = 0 if self._dry_run else _record(context, chosen)
-            removed = lake.read_or_empty(REMOVED_PROMPTS).select("prompt_id")
-            ids = removed.union(chosen.select("prompt_id")).distinct()
-            if ids.isEmpty():
-                return Counts(message="nothing to remove: no prompt was chosen, now or before")
-            counts = self._take(context, ids)
-            return replace(counts, rows_in=max(counts.rows_in, new))
-
-    def _take(self, context: Context, ids: DataFrame) -> Counts:
-        lake = context.lake
+        chosen = self._choice.chosen(lake)
+        new = 0 if self._dry_run else _record(context, chosen)
+        removed = lake.read_or_empty(REMOVED_PROMPTS).select("prompt_id")
+        ids = checkpointed(removed.union(chosen.select("prompt_id")).distinct())
+        if ids.isEmpty():
+            return Counts(message="nothing to remove: no prompt was chosen, now or before")
         raw = with_own_id(lake.read_or_empty(RAW_PROMPTS))
-        with ExitStack() as kept:
-            by_text = kept.enter_context(materialised(raw.join(ids, "prompt_id", "left_semi")))
-            others = ids.union(other_ids(lake, ids, by_text)).distinct()
-            every = kept.enter_context(materialised(others))
-            if not self._dry_run:
-                _record(context, every.withColumn("chosen_by", F.lit("row")))
-            rows = kept.enter_context(materialised(source_rows(lake, every, by_text)))
-            return self._counted(every.count(), self._delete(context, every, rows))
+        by_text = checkpointed(raw.join(ids, "prompt_id", "left_semi"))
+        every = checkpointed(ids.union(other_ids(lake, ids, by_text)).distinct())
+        if not self._dry_run:
+            _record(context, every.withColumn("chosen_by", F.lit("row")))
+        rows = checkpointed(source_rows(lake, every, by_text))
+        counts = self._counted(every.count(), self._delete(context, every, rows))
+        return replace(counts, rows_in=max(counts.rows_in, new))
 
     def _delete(self, context: Context, ids: DataFrame, rows: DataFrame) -> dict[str, int]:
         """Delete what there is, or count it: rows of each table, and picture files."""
@@ -72,8 +65,7 @@ class RemovePrompts(Stage):
             context.progress(number, len(affected))
             if counts.get(table.name):
                 counts[table.name] = lake.delete(table, keys)
-                # Where Delta marks rows as deleted (deletion vectors), they stay in their files.
-                lake.sql("REORG TABLE {0} APPLY (PURGE)", table)
+                lake.purge(table)
         return {**counts, PROMPT_TERMS.name: forget_terms(lake)}
 
     def _counted(self, ids: int, counts: dict[str, int]) -> Counts:
