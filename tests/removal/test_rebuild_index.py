@@ -1,5 +1,6 @@
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,12 +15,11 @@ from promptknn.lake import Lake
 from promptknn.lake_reader import LakeReader
 from promptknn.maintenance.maintain_lake import MaintainLake
 from promptknn.prediction.predict import PredictPrompts
-from promptknn.removal.choice import Choice
 from promptknn.removal.rebuild_index import RebuildIndex
-from promptknn.removal.remove_prompts import RemovePrompts
 from promptknn.settings import Settings
-from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS, PREDICTIONS, PROMPTS
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS, PREDICTIONS, PROMPTS, REMOVED_PROMPTS
 from tests.conftest import Run
+from tests.rows import add_rows
 from tests.small import changed
 
 
@@ -52,8 +52,10 @@ def test_removed_prompts_are_never_predicted_and_leave_the_index(
     active_index(lake, settings, models).handle.open()
     (nearest,) = lake.read(PREDICTIONS).select("neighbours.prompt_id").limit(1).collect()
     gone = nearest.prompt_id[0]
-    run(settings, RemovePrompts(Choice.of([gone])))
-    assert gone not in neighbours(lake)
+    # As if the removal had been killed after its first write.
+    removed = {"prompt_id": gone, "chosen_by": "id", "removed_at": datetime.now(UTC)}
+    add_rows(lake, REMOVED_PROMPTS, [removed])
+    lake.sql("DELETE FROM {0}", PREDICTIONS)
 
     # The index still holds it: no search finds it, with Spark or without.
     assert gone in held(lake, settings)

@@ -38,3 +38,4 @@ def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None
     for copy in unneeded - left:
         # A worker that has mapped it keeps what it has.
         shutil.rmtree(copy, ignore_errors=True)
+        copy.with_name(f"{copy.name}.lock").unlink(missing_ok=True)
