@@ -87,6 +87,14 @@ class Lake:
         except MissingInputError:
             return None
 
+    def read_or_empty(self, table: Table) -> DataFrame:
+        """Read a table, or give no rows where no job has created it."""
+        frame = self.read_if_there(table)
+        if frame is not None:
+            return frame
+        schema = table.schema(*(column.name for column in table.columns))
+        return self.spark.createDataFrame([], schema)
+
     def version(self, table: Table) -> int:
         """Give the table's current Delta version."""
         history = self.spark.sql(f"DESCRIBE HISTORY {self.reference(table)} LIMIT 1")
@@ -118,6 +126,27 @@ class Lake:
         condition = f"{within} AND {on}" if within else on
         clauses = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
         return self._merge(table, rows, condition, clauses)
+
+    def delete(self, table: Table, rows: DataFrame) -> int:
+        """Delete the rows that have one of these keys.
+
+        Args:
+            table: where from.
+            rows: the table's key columns; others are not looked at.
+
+        Returns:
+            How many rows were there.
+        """
+        on = " AND ".join(f"t.`{key}` = s.`{key}`" for key in table.key)
+        merge = f"MERGE INTO {self.reference(table)} t USING {{view}} s ON {on}"
+        result = self._with_view(rows.select(*table.key), f"{merge} WHEN MATCHED THEN DELETE")
+        return int(result.select("num_affected_rows").collect()[0][0])
+
+    def purge(self, table: Table) -> None:
+        """Write files anew whose rows are marked as deleted (deletion vectors), and still there."""
+        marking = "key = 'delta.enableDeletionVectors' AND value = 'true'"
+        if not self.sql("SHOW TBLPROPERTIES {0}", table).where(marking).isEmpty():
+            self.sql("REORG TABLE {0} APPLY (PURGE)", table)
 
     def append(self, table: Table, rows: DataFrame) -> None:
         """Append rows whose keys hold this run's id, and so are new."""

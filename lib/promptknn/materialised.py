@@ -8,6 +8,17 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 
+def checkpointed(frame: DataFrame) -> DataFrame:
+    """Compute a frame's rows now, and forget how: what is made of them has a short plan.
+
+    Serverless compute refuses: there the rows are computed again for each use.
+    """
+    try:
+        return frame.localCheckpoint()
+    except PySparkException:
+        return frame
+
+
 @contextmanager
 def materialised(frame: DataFrame) -> Iterator[DataFrame]:
     """Keep a frame's rows while it is used; spilled to disk when they outgrow memory.

@@ -15,8 +15,8 @@ from promptknn.section import Section
 
 # What jobs alone read.
 OFFLINE_SECTIONS = frozenset({
-    "sources", "cleaning", "embedding", "deduplication", "generation", "splits", "training",
-    "evaluation", "maintenance", "tracking", "spark",
+    "sources", "cleaning", "policy", "embedding", "deduplication", "generation", "splits",
+    "training", "evaluation", "maintenance", "tracking", "spark",
 })  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Every setting, in one frozen tree; the paper's numbers stand here once, with their source."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from promptknn.encoders.settings import ClipSettings, EmbeddingSettings, SentenceSettings
 from promptknn.evaluation.settings import CocoTruths, CsvTruths, EvaluationSettings
@@ -28,6 +28,7 @@ __all__ = [
     "GenerationSettings",
     "ImageSettings",
     "IndexSettings",
+    "PolicySettings",
     "PredictionSettings",
     "SentenceSettings",
     "Settings",
@@ -74,6 +75,34 @@ class CleaningSettings(Section):
         return self
 
 
+class PolicySettings(Section):
+    """What the index must not hold, and so no prediction; nothing is forbidden by default.
+
+    `terms` are words or phrases, found as whole words whatever their case. The others name columns
+    of a source, as raw_prompts.metadata has them, whatever their case: `maximum_scores` the largest
+    value of a score ({nsfw_score_opennsfw2: 0.3}), `allowed_classes` the values of a class ({NSFW:
+    [UNLIKELY]}). A row without the column passes; a score that is no number does not.
+    """
+
+    terms: tuple[str, ...] = ()
+    maximum_scores: dict[str, float] = Field(default_factory=dict)
+    allowed_classes: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+
+    @property
+    def reads_metadata(self) -> bool:
+        """Whether the other columns of a source's row are asked."""
+        return bool(self.maximum_scores or self.allowed_classes)
+
+    @field_validator("terms")
+    @classmethod
+    def _terms_say_something(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(term.strip() for term in terms):
+            raise ValueError("a term is empty, which every prompt holds: remove it")
+        return terms
+
+
 class DeduplicationSettings(Section):
     """Near duplicates, which stay out of the index; `similarity: null` leaves them all in."""
 
@@ -89,6 +118,7 @@ class Settings(OnlineSettings):
 
     sources: tuple[PromptSource, ...] = Field(default=(DemoSource(),), min_length=1)
     cleaning: CleaningSettings = CleaningSettings()
+    policy: PolicySettings = PolicySettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     deduplication: DeduplicationSettings = DeduplicationSettings()
     generation: GenerationSettings = GenerationSettings()

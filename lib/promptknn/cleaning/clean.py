@@ -10,20 +10,25 @@ from promptknn.cleaning.reasons import reasons_table
 from promptknn.cleaning.rules import verdict
 from promptknn.deduplication.exact import first_of_each, prompt_id_of
 from promptknn.encoders.hub import check_sentence
+from promptknn.lake import Lake
 from promptknn.materialised import materialised
-from promptknn.settings import CleaningSettings, Settings
+from promptknn.removal.removed import REMOVED, removed_ids
+from promptknn.settings import CleaningSettings, PolicySettings, Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
 
 _KEY = ["source", "source_row_id"]
 
 
-def judged(raw: DataFrame, settings: CleaningSettings) -> DataFrame:
+def judged(
+    raw: DataFrame, settings: CleaningSettings, policy: PolicySettings | None = None
+) -> DataFrame:
     """Judge raw prompts by the rules.
 
     Args:
-        raw: source, source_row_id and text.
+        raw: source, source_row_id and text, and metadata where the policy reads it.
         settings: thresholds and languages.
+        policy: what is forbidden; None forbids nothing.
 
     Returns:
         source, source_row_id, original_text, text (normalised), language, score, prompt_id, and
@@ -31,14 +36,15 @@ def judged(raw: DataFrame, settings: CleaningSettings) -> DataFrame:
     """
     return (
         raw.select(
-            *_KEY,
+            *raw.drop("text").columns,
             F.col("text").alias("original_text"),
             normalised(F.col("text")).alias("text"),
             identified(F.col("text")).alias("identified"),
         )
         .select("*", "identified.language", "identified.score")
         .drop("identified")
-        .withColumn("verdict", F.expr(verdict(settings)))
+        .withColumn("verdict", F.expr(verdict(settings, policy)))
+        .drop("metadata")
         .withColumn("prompt_id", prompt_id_of(F.col("text")))
     )
 
@@ -55,19 +61,20 @@ class CleanPrompts(Stage):
             check_sentence(settings.sentence)
 
     def run(self, context: Context) -> Counts:
-        lake = context.lake
+        lake, policy = context.lake, context.settings.policy
         pending = (
             lake.read(RAW_PROMPTS)
-            .select(*_KEY, "text")
+            .select(*_KEY, "text", *(["metadata"] if policy.reads_metadata else []))
             .join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
             .join(lake.read(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
         )
         # Asked before any Python worker starts.
         if pending.isEmpty():
             return Counts(message=f"nothing new, {lake.read(PROMPTS).count():,} prompts")
-        with materialised(judged(pending, context.settings.cleaning)) as by_rules:
+        with materialised(judged(pending, context.settings.cleaning, policy)) as by_rules:
             todo = by_rules.count()
-            with judged_by_vocabulary(context, by_rules) as rows:
+            with judged_by_vocabulary(context, by_rules) as vocabulary:
+                rows = _removed_refused(lake, vocabulary)
                 kept = lake.insert(PROMPTS, _accepted(rows))
                 # What prompts holds now decides, not what this run meant to write: another writer
                 # may have kept another row of the same text.
@@ -75,6 +82,17 @@ class CleanPrompts(Stage):
         message = f"{kept:,} prompts kept, {refused:,} rejected"
         details = reasons_table(lake) if refused else None
         return Counts(todo, kept, refused, message, details)
+
+
+def _removed_refused(lake: Lake, rows: DataFrame) -> DataFrame:
+    """Refuse what is a removed prompt; the ingest leaves out what is one as found."""
+    removed = removed_ids(lake)
+    if removed is None:
+        return rows
+    refused = F.struct(F.lit(REMOVED).alias("reason"), F.col("prompt_id").alias("detail"))
+    marked = rows.join(removed.withColumn("removed", F.lit(True)), "prompt_id", "left")
+    verdict = F.when(F.col("verdict").isNull() & F.col("removed"), refused)
+    return marked.withColumn("verdict", verdict.otherwise(F.col("verdict"))).drop("removed")
 
 
 def _accepted(rows: DataFrame) -> DataFrame:

@@ -1,12 +1,12 @@
 """The rules a prompt must pass, as Spark SQL conditions (paper, section 3.1).
 
-A rule sees `text` (normalised, or null), `language` and `score`. The first rule that holds refuses
-the row: each refused row has one reason.
+A rule sees `text` (normalised, or null), `language` and `score`, those of the output policy also
+`metadata`. The first rule that holds refuses the row: each refused row has one reason.
 """
 
-from dataclasses import dataclass
-
-from promptknn.settings import CleaningSettings
+from promptknn.cleaning.policy import policy_rules
+from promptknn.cleaning.rule import Rule
+from promptknn.settings import CleaningSettings, PolicySettings
 from promptknn.table import sql_text
 
 # Control characters, the replacement character of broken encodings, and marks that turn the
@@ -15,21 +15,6 @@ _CONTROL = r"[\p{Cc}\x{FFFD}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 _NO_VALUE = ("nan", "none", "null", "n/a", "na", "nil", "undefined", "<na>", "#n/a")
 _LETTER = r"\p{L}"
 _URL_ONLY = r"^((https?://|www\.)\S+\s*)+$"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One reason to refuse a prompt.
-
-    Attributes:
-        reason: what stands in rejected_prompts.
-        refuses: SQL condition.
-        detail: SQL text of what was seen.
-    """
-
-    reason: str
-    refuses: str
-    detail: str = "''"
 
 
 def rules(settings: CleaningSettings) -> tuple[Rule, ...]:
@@ -53,10 +38,14 @@ def rules(settings: CleaningSettings) -> tuple[Rule, ...]:
     return (*every_rule, Rule("other_language", foreign, seen))
 
 
-def verdict(settings: CleaningSettings) -> str:
-    """Write all rules as one SQL expression: struct<reason, detail>, or null for a kept row."""
+def verdict(settings: CleaningSettings, policy: PolicySettings | None = None) -> str:
+    """Write all rules as one SQL expression: struct<reason, detail>, or null for a kept row.
+
+    The rules of the policy, where one is given, come last.
+    """
+    every = (*rules(settings), *(policy_rules(policy) if policy else ()))
     cases = " ".join(
         f"WHEN {rule.refuses} THEN struct('{rule.reason}' AS reason, {rule.detail} AS detail)"
-        for rule in rules(settings)
+        for rule in every
     )
     return f"CASE {cases} END"

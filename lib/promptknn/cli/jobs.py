@@ -17,6 +17,7 @@ JOBS = {
     "export_predictions": "Write the latest predictions as Parquet, as CSV, or as the contest's "
     "submission.",
     "maintain_lake": "Compact every table; drop old files, and index versions that nothing uses.",
+    "remove_prompts": "Remove prompts from every table and the index, for good.",
     "generate_images": "Make a picture for each prompt with a diffusion model (extra `generate`).",
     "fine_tune_clip": "Fine-tune CLIP on images and their prompts; the result serves as "
     "`clip.model: local-dir:...`.",

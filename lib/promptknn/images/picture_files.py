@@ -14,6 +14,8 @@ from promptknn.locations import folder_for_all
 from promptknn.settings import Settings
 
 _FOLDER = "prompt_images_files"
+# The prompt_id in the name of a picture, as SQL; empty for other images.
+PROMPT_OF_PICTURE = r"regexp_extract(image_uri, '([0-9a-f]{32})-[0-9]+[.]png$', 1)"
 
 
 def pictures_location(settings: Settings) -> Path:
@@ -36,6 +38,11 @@ def pictures_location(settings: Settings) -> Path:
 def picture_name(generator: str, prompt_id: str, number: int) -> str:
     """Name a picture's file under the location, in one of 256 folders of its generator."""
     return f"{generator}/{prompt_id[:2]}/{prompt_id}-{number}.png"
+
+
+def pictures_of(location: Path, prompt_id: str) -> list[Path]:
+    """Find the pictures of a prompt, whichever generator made them; those without a row too."""
+    return sorted(location.glob(f"*/{prompt_id[:2]}/{prompt_id}-*.png"))
 
 
 def save_picture(image: Image.Image, path: Path) -> int:

@@ -1,7 +1,7 @@
 """Which index version is active, and how tasks get it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyspark import Broadcast
@@ -23,6 +23,7 @@ from promptknn.index.version import (
     shard_folders,
 )
 from promptknn.lake import Lake
+from promptknn.removal.removed import removed_since
 from promptknn.settings import IndexSettings, Settings
 from promptknn.table import sql_text
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
@@ -62,6 +63,7 @@ def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
     active.check(settings, models)
     shards = shards_of(lake, active.index_version)
     handle = handle_of(lake, settings, active.index_version, active.files, shards, active.nprobe)
+    handle = replace(handle, left_out=removed_since(lake, active.index_version))
     groups = shard_groups([shard.bytes for shard in shards], settings.index)
     return ActiveIndex(active.index_version, active.prompts, handle, groups)
 

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
+from promptknn.cleaning.policy import forbidden_prompts
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
@@ -56,7 +57,8 @@ class BuildIndex(Stage):
     def _build(self, context: Context) -> Counts:
         lake, settings = context.lake, context.settings
         models, second = Models.of(settings), Models.rescoring_of(settings)
-        pool = pool_of(lake, models, second, settings.deduplication)
+        forbidden = forbidden_prompts(lake, settings.policy)
+        pool = pool_of(lake, models, second, settings.deduplication, forbidden)
         rows, digest = digest_of(pool)
         if rows == 0:
             raise MissingInputError(
@@ -74,9 +76,15 @@ class BuildIndex(Stage):
             if is_whole(lake, settings, known.index_version):
                 activate(lake, known.index_version)
                 message = f"index {known.index_version} is up to date, {rows:,} prompts"
-                return Counts(message=message)
+                return Counts(message=message + _kept_out(forbidden))
         growth = growth_of(lake, settings, models, second, content, pool, rows)
-        return _Build(context, models, second, pool, rows, digest, version, content, growth).run()
+        build = _Build(context, models, second, pool, rows, digest, version, content, growth)
+        counts = build.run()
+        return replace(counts, message=counts.message + _kept_out(forbidden))
+
+
+def _kept_out(forbidden: DataFrame | None) -> str:
+    return "" if forbidden is None else f", {forbidden.count():,} prompts kept out by `policy`"
 
 
 @dataclass(frozen=True)

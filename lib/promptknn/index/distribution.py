@@ -49,13 +49,12 @@ class SharedFolder:
             CorruptShardError: a file is missing or not the one that was written.
             StorageError: the cache is full, or another user's.
         """
-        name = "-".join(self.files[file][:16] for file in sorted(self.files))
-        place = cache / name
+        place = self.place(cache)
         try:
             _make_private(cache)
             if self._is_whole(place):
                 return place
-            with FileLock(cache / f"{name}.lock"):
+            with FileLock(_lock(place)):
                 if not self._is_whole(place):
                     shutil.rmtree(place, ignore_errors=True)
                     self._fill(place)
@@ -66,6 +65,17 @@ class SharedFolder:
                 f"folder."
             ) from error
         return place
+
+    def place(self, cache: Path) -> Path:
+        """Name the copy in a host's cache: by what the files hold."""
+        return cache / "-".join(self.files[file][:16] for file in sorted(self.files))
+
+    def discard(self, cache: Path) -> None:
+        """Delete a host's copy; a worker that has mapped it keeps what it has."""
+        place = self.place(cache)
+        shutil.rmtree(place, ignore_errors=True)
+        for beside in (_stamp(place), _lock(place)):
+            beside.unlink(missing_ok=True)
 
     def _is_whole(self, place: Path) -> bool:
         # Cleaners of temporary folders take files one by one.
@@ -115,6 +125,10 @@ def _stamp(place: Path) -> Path:
     return place.with_name(f"{place.name}.checked")
 
 
+def _lock(place: Path) -> Path:
+    return place.with_name(f"{place.name}.lock")
+
+
 def _make_private(cache: Path) -> None:
     """Make the cache, or refuse one that another user could have filled: it lies in /tmp."""
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -126,19 +140,25 @@ def _make_private(cache: Path) -> None:
 
 @dataclass(frozen=True)
 class IndexHandle:
-    """An index version as a task receives it: small, picklable, opened once a worker."""
+    """An index version as a task receives it: small, picklable, opened once a worker.
+
+    Attributes:
+        left_out: ids of prompts that were removed and that its shards may still hold.
+    """
 
     version: str
     query_map: SharedFolder
     shards: tuple[SharedFolder, ...]
     nprobe: int
     cache: str
+    left_out: tuple[str, ...] = ()
 
     def open(self) -> SearchableIndex:
         """Open the index, from this worker's memory where it has opened it before."""
         cache = Path(self.cache)
         shards = tuple(str(shard.fetch(cache)) for shard in self.shards)
-        return _opened(str(self.query_map.fetch(cache)), shards, self.nprobe)
+        query_map = str(self.query_map.fetch(cache))
+        return _opened(query_map, shards, self.nprobe, self.left_out)
 
     def open_query_map(self) -> QueryMap:
         """Open the query map alone."""
@@ -150,7 +170,8 @@ class IndexHandle:
 
 
 @lru_cache(maxsize=1)
-def _opened(query_map: str, shards: tuple[str, ...], nprobe: int) -> SearchableIndex:
-    return SearchableIndex(
-        [Shard(Path(folder), nprobe) for folder in shards], QueryMap.load(Path(query_map))
-    )
+def _opened(
+    query_map: str, shards: tuple[str, ...], nprobe: int, left_out: tuple[str, ...]
+) -> SearchableIndex:
+    opened = [Shard(Path(folder), nprobe) for folder in shards]
+    return SearchableIndex(opened, QueryMap.load(Path(query_map)), left_out)

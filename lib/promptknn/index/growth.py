@@ -5,18 +5,16 @@ both versions answer alike. Shards no larger than what is written join it, as in
 number stays small, and a prompt is rewritten only as often as the index doubles.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
 from promptknn.index.active import is_whole
 from promptknn.index.factory import FLAT
-from promptknn.index.shard import PROMPTS as PROMPTS_FILE
+from promptknn.index.held_prompts import held_prompts
 from promptknn.index.version import index_location
 from promptknn.lake import Lake
 from promptknn.settings import IndexSettings, Settings
@@ -83,7 +81,8 @@ def growth_of(
     if not is_whole(lake, settings, base.index_version):
         return None
     shards = lake.read(INDEX_SHARDS).where(F.col("index_version") == base.index_version).collect()
-    held = _held(lake, shards, index_location(settings))
+    paths = {shard.shard_id: shard.path for shard in shards}
+    held = held_prompts(lake.spark, paths, index_location(settings))
     pooled = pool.select("prompt_id", F.lit(True).alias("pooled"))
     # A row a shard, and one without a shard: the prompts that are new.
     tally = (
@@ -135,27 +134,3 @@ def to_rewrite(sizes: Mapping[int, int], outdated: set[int], new: int, full: int
         chosen.add(shard)
         writing += sizes[shard]
     return chosen
-
-
-def _held(lake: Lake, shards: list[Row], root: Path) -> DataFrame:
-    """Read the ids that shards hold: shard_id, prompt_id."""
-    places = lake.spark.createDataFrame(
-        [(shard.shard_id, shard.path) for shard in shards], "shard_id int, path string"
-    )
-    return places.repartition(len(shards)).mapInArrow(
-        _read_ids(root), "shard_id int, prompt_id string"
-    )
-
-
-def _read_ids(root: Path) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for shard_id, path in zip(*(column.to_pylist() for column in batch), strict=True):
-                with pa.memory_map(str(root / path / PROMPTS_FILE)) as file:
-                    stored = pa.ipc.open_file(file)
-                    for number in range(stored.num_record_batches):
-                        ids = stored.get_batch(number).column("prompt_id")
-                        numbers = pa.array([shard_id] * len(ids), pa.int32())
-                        yield pa.RecordBatch.from_pydict({"shard_id": numbers, "prompt_id": ids})
-
-    return read

@@ -14,10 +14,20 @@ from promptknn.index.shard import Shard, Texts
 class SearchableIndex(FoundPrompts):
     """Shards and the query map that belongs to them."""
 
-    def __init__(self, shards: Sequence[Shard], query_map: QueryMap) -> None:
-        """Put an index together from open shards."""
+    def __init__(
+        self, shards: Sequence[Shard], query_map: QueryMap, left_out: Sequence[str] = ()
+    ) -> None:
+        """Put an index together from open shards.
+
+        Args:
+            shards: open.
+            query_map: of the shards.
+            left_out: ids of prompts that no search finds, whoever asks.
+        """
         super().__init__(shards, query_map)
         self.shards = shards
+        never = np.array(left_out, dtype=object)
+        self._never = [shard.ordinals_of(never) for shard in shards]
 
     def search(
         self,
@@ -43,7 +53,9 @@ class SearchableIndex(FoundPrompts):
         self, number: int, queries: Vectors, k: int, left_out: Texts | None
     ) -> Neighbours:
         shard = self.shards[number]
-        banned = None if left_out is None else shard.ordinals_of(left_out)
+        banned = self._never[number]
+        if left_out is not None:
+            banned = np.union1d(banned, shard.ordinals_of(left_out))
         similarities, ordinals = shard.search(queries, k, banned)
         ids = np.full(ordinals.shape, "", dtype=object)
         present = ordinals >= 0

@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.errors import CorruptShardError, reason
@@ -147,5 +148,5 @@ class Shard:
 
     def ordinals_of(self, prompt_ids: Texts) -> Ordinals:
         """Find those of the ids that lie in this shard."""
-        found = pa.compute.index_in(pa.array(prompt_ids, pa.string()), self._ids.combine_chunks())
+        found = pc.index_in(pa.array(prompt_ids, pa.string()), self._ids.combine_chunks())
         return np.asarray(found.drop_null(), dtype=np.int64)

@@ -6,6 +6,7 @@ Jobs read the tables with Spark (index/active.py), one picture is predicted with
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 
 from promptknn.encoders.models import Models
@@ -16,6 +17,9 @@ from promptknn.locations import folder_for_all
 from promptknn.online_settings import OnlineSettings
 
 QUERY_MAP_FOLDER = "query-map"
+# A build that read the pool before prompts were removed may end after it: an index may hold what
+# was removed so long before `built_at`.
+LONGEST_BUILD = timedelta(days=2)
 
 
 @dataclass(frozen=True)

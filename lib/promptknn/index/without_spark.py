@@ -3,6 +3,7 @@
 from promptknn.encoders.models import Models
 from promptknn.index.distribution import IndexHandle
 from promptknn.index.version import (
+    LONGEST_BUILD,
     IndexVersion,
     ShardFiles,
     index_location,
@@ -12,7 +13,7 @@ from promptknn.index.version import (
 )
 from promptknn.lake_reader import LakeReader
 from promptknn.online_settings import OnlineSettings
-from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS, REMOVED_PROMPTS
 
 
 def active_version(reader: LakeReader, settings: OnlineSettings, models: Models) -> IndexVersion:
@@ -51,4 +52,15 @@ def handle_of(reader: LakeReader, settings: OnlineSettings, version: IndexVersio
         tuple(shard_folders(root, shards)),
         version.nprobe,
         str(settings.index.host_cache),
+        _removed_since(reader, version.index_version),
     )
+
+
+def _removed_since(reader: LakeReader, version: str) -> tuple[str, ...]:
+    """Read the removed prompts that a version may still hold, as removal/removed.py does."""
+    if not reader.has(REMOVED_PROMPTS):
+        return ()
+    of_version = [("index_version", "=", version)]
+    (built_at,) = reader.read(INDEX_VERSIONS, ["built_at"], of_version)["built_at"].to_pylist()
+    later = [("removed_at", ">=", built_at - LONGEST_BUILD)]
+    return tuple(reader.read(REMOVED_PROMPTS, ["prompt_id"], later)["prompt_id"].to_pylist())

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from promptknn.index.forget import forget_versions
 from promptknn.index.version import index_location
 from promptknn.maintenance.expired import expired_versions, unneeded_folders
+from promptknn.removal.held_versions import versions_with_removed
 from promptknn.stage import Context, Counts, Stage
-from promptknn.table import Table, sql_text
+from promptknn.table import Table
 from promptknn.tables import ALL_TABLES, INDEX_SHARDS, INDEX_VERSIONS
 
 
@@ -61,11 +63,10 @@ class MaintainLake(Stage):
             for row in found
         ]
         gone = expired_versions(rows, settings.index_versions_kept, before)
-        if gone:
-            named = ", ".join(sql_text(version) for version in sorted(gone))
-            # The rows first: files that no row names are found again by the next run.
-            for table in (INDEX_VERSIONS, INDEX_SHARDS):
-                lake.sql(f"DELETE FROM {{0}} WHERE index_version IN ({named})", table)
+        gone |= versions_with_removed(lake, context.settings) - {
+            row.index_version for row in rows if row.active
+        }
+        forget_versions(lake, context.settings.index, gone)
         left = {row.index_version for row in rows} - gone
         paths = {row.path for row in lake.read(INDEX_SHARDS).select("path").collect()}
         unneeded = unneeded_folders(index_location(context.settings), left, paths, before)

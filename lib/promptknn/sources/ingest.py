@@ -3,18 +3,24 @@
 from pyspark.sql import Column, Window
 from pyspark.sql import functions as F
 
+from promptknn.cleaning.normalisation import normalised
+from promptknn.deduplication.exact import prompt_id_of
+from promptknn.removal.removed import removed_ids
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import RAW_PROMPTS
 
 
 class IngestPrompts(Stage):
-    """sources -> raw_prompts; rows that are there already are not written again."""
+    """sources -> raw_prompts; rows that are there already are not written again.
+
+    Rows of prompts that were removed are left out.
+    """
 
     name = "ingest_prompts"
     outputs = (RAW_PROMPTS,)
 
     def run(self, context: Context) -> Counts:
-        written = 0
+        written, removed = 0, removed_ids(context.lake)
         for source in context.settings.sources:
             rows = source.read(context.spark).select(
                 F.lit(source.label).alias("source"),
@@ -24,10 +30,15 @@ class IngestPrompts(Stage):
                 "metadata",
                 F.current_timestamp().alias("ingested_at"),
             )
+            if removed is not None:
+                own_id = prompt_id_of(normalised(F.col("text")))
+                rows = rows.withColumn("prompt_id", own_id).join(removed, "prompt_id", "left_anti")
             label = source.label.replace("\\", "\\\\").replace("'", "\\'")
             written += context.lake.insert(RAW_PROMPTS, rows, within=f"t.source = '{label}'")
         labels = ", ".join(source.label for source in context.settings.sources)
         message = f"{written:,} new rows from {labels}" if written else f"nothing new in {labels}"
+        if removed is not None:
+            message += f"; rows of {removed.count():,} removed prompts are left out"
         return Counts(rows_in=written, rows_out=written, message=message)
 
 

@@ -50,6 +50,25 @@ REJECTED_PROMPTS = Table(
     {"reason_is_not_empty": "length(reason) > 0"},
 )
 
+REMOVED_PROMPTS = Table(
+    "removed_prompts",
+    "Prompts that were removed and never come back: their ids alone, no text.",
+    ("prompt_id",),
+    (
+        Column("prompt_id", "STRING", "First 128 bits of the SHA-256 of the normalised text"),
+        Column(
+            "chosen_by",
+            "STRING",
+            "id, text or condition; row where another id of the same source row was chosen",
+        ),
+        Column("removed_at", "TIMESTAMP", "When it was chosen"),
+    ),
+    {
+        "prompt_id_is_128_bits": "length(prompt_id) = 32",
+        "choice_is_known": "chosen_by IN ('id', 'text', 'condition', 'row')",
+    },
+)
+
 PROMPT_TERMS = Table(
     "prompt_terms",
     "Terms of prompts, judged by the vocabulary of the sentence model.",

@@ -1,0 +1,39 @@
+"""Forgetting index versions: their rows, and this host's copies of their shards."""
+
+from promptknn.index.distribution import SharedFolder
+from promptknn.lake import Lake
+from promptknn.settings import IndexSettings
+from promptknn.table import sql_text
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
+
+
+def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None:
+    """Delete the rows of versions, and the copies that this host's cache has of their shards.
+
+    The shards themselves stay for the jobs that read them; `maintain_lake` drops folders that no
+    row names once they are old enough.
+
+    Args:
+        lake: has the versions.
+        settings: where this host keeps copies.
+        gone: the versions, none of them active.
+    """
+    if not gone:
+        return
+    shards = lake.read(INDEX_SHARDS).select("index_version", "path", "files").collect()
+    named = ", ".join(sql_text(version) for version in sorted(gone))
+    # The rows first: files that no row names are found again by the next run of maintain_lake.
+    for table in (INDEX_VERSIONS, INDEX_SHARDS):
+        lake.sql(f"DELETE FROM {{0}} WHERE index_version IN ({named})", table)
+    cache = settings.host_cache
+    left, unneeded = (
+        {
+            folder.place(cache): folder
+            for shard in shards
+            if (shard.index_version in gone) == forgotten
+            for folder in [SharedFolder(shard.path, shard.files)]
+        }
+        for forgotten in (False, True)
+    )
+    for place in unneeded.keys() - left.keys():
+        unneeded[place].discard(cache)

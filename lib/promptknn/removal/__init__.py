@@ -1,0 +1,1 @@
+"""Taking prompts out of the lake for good: out of every table, every shard, and later runs."""

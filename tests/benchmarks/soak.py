@@ -1,0 +1,241 @@
+"""Does a lake that is fed for weeks stay within its memory and its files?
+
+One long-lived Spark session with a fixed heap does 20 cycles on one lake: 200 new prompts, 3 new
+pictures (crops of scikit-image's photographs), every stage before the index, the index, the
+predictions; every fourth cycle ends with maintenance, whose retention is set to nothing here.
+Measured after each cycle: the driver's heap after a collection, what its Python process and the
+largest Python worker hold for themselves, and the files of tables, index and host cache. What grows
+from the fourth cycle on, by a linear regression whose 95 % interval lies above 0, must grow by less
+than 0.5 % of its mean a cycle; files are compared after maintenance, where the lake holds more
+prompts but no more versions.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+from promptknn.cleaning.clean import CleanPrompts
+from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
+from promptknn.encoders.embed_prompts import EmbedPrompts
+from promptknn.images.embed_images import EmbedImages
+from promptknn.index.build import BuildIndex
+from promptknn.maintenance.maintain_lake import MaintainLake
+from promptknn.maintenance.settings import MaintenanceSettings
+from promptknn.prediction.predict import PredictPrompts
+from promptknn.progress import Display
+from promptknn.runner import run_stages
+from promptknn.session import open_session
+from promptknn.settings import Settings
+from promptknn.sources.demo import compose
+from promptknn.sources.ingest import IngestPrompts
+from tests.photographs import photograph
+
+CYCLES = int(os.environ.get("PROMPTKNN_SOAK_CYCLES", "20"))
+PROMPTS, PICTURES, MAINTAINED_EVERY = 200, 3, 4
+# Caches fill and models load before.
+SETTLED = 3
+NEGLIGIBLE = 0.005
+_PHOTOGRAPHS = ("chelsea", "coffee", "rocket", "astronaut")
+_MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is held after a cycle: megabytes, and numbers of files."""
+
+    cycle: int
+    seconds: float
+    heap: float
+    driver: float
+    worker: float
+    data_files: int
+    log_files: int
+    index_files: int
+    cache_files: int
+
+
+MEMORY = ("heap", "driver", "worker")
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Growth a cycle, with its 95 % interval, and whether it matters."""
+
+    slope: float
+    low: float
+    high: float
+    level: float
+
+    @classmethod
+    def of(cls, cycles: Sequence[int], values: Sequence[float]) -> "Trend":
+        fit = stats.linregress(cycles, values)
+        half = fit.stderr * stats.t.ppf(0.975, len(cycles) - 2)
+        return cls(fit.slope, fit.slope - half, fit.slope + half, float(np.mean(values)))
+
+    @property
+    def grows(self) -> bool:
+        return self.low > 0 and self.slope > NEGLIGIBLE * self.level
+
+
+def settings_for(home: Path) -> Settings:
+    settings = Settings.model_validate({
+        "lake": str(home / "lake"),
+        "sources": [{"kind": "file", "path": str(home / "prompts" / "*.txt"), "name": "soak"}],
+        "clip": {"views": 1},
+        "images": {"paths": [str(home / "pictures")]},
+        "index": {"cache": str(home / "cache")},
+        "prediction": {"k": 50},
+        "spark": {"application_name": "soak", "conf": {
+            "spark.driver.memory": "1g",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+        }},
+    })  # fmt: skip
+    # Below the week that the settings allow: no other job reads this lake.
+    maintenance = MaintenanceSettings.model_construct(retention_hours=0, index_versions_kept=3)
+    return settings.model_copy(update={"maintenance": maintenance})
+
+
+def feed(home: Path, cycle: int, texts: Sequence[str]) -> None:
+    """Add a cycle's prompts and pictures."""
+    for folder in ("prompts", "pictures"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    own = texts[cycle * PROMPTS : (cycle + 1) * PROMPTS]
+    (home / "prompts" / f"{cycle:02d}.txt").write_text("\n".join(own), encoding="utf-8")
+    draw = np.random.default_rng(cycle)
+    for number in range(PICTURES):
+        whole = photograph(_PHOTOGRAPHS[int(draw.integers(len(_PHOTOGRAPHS)))])
+        left, top = (int(draw.integers(side - 224)) for side in whole.size)
+        crop: Image.Image = whole.crop((left, top, left + 224, top + 224))
+        crop.save(home / "pictures" / f"{cycle:02d}-{number}.png")
+
+
+def look(spark: SparkSession, home: Path, cycle: int, seconds: float, worker: float) -> Look:
+    java = spark.sparkContext._jvm
+    assert java is not None
+    # The second one takes what the first has found to be unreachable through cleaners.
+    for _ in range(2):
+        java.System.gc()
+        time.sleep(0.5)
+    beans = java.java.lang.management.ManagementFactory
+    files = [path for path in (home / "lake").rglob("*") if path.is_file()]
+    index, log = home / "lake" / "index", "_delta_log"
+    return Look(
+        cycle=cycle,
+        seconds=round(seconds, 1),
+        heap=beans.getMemoryMXBean().getHeapMemoryUsage().getUsed() / _MEGABYTE,
+        driver=_own_memory(os.getpid()),
+        worker=worker,
+        data_files=sum(path.suffix == ".parquet" and log not in path.parts for path in files),
+        log_files=sum(log in path.parts and not path.name.endswith(".crc") for path in files),
+        index_files=sum(index in path.parents for path in files),
+        cache_files=sum(path.is_file() for path in (home / "cache").rglob("*")),
+    )
+
+
+def _own_memory(process: int) -> float:
+    """Give the anonymous memory of a process, shared pages by their share: megabytes."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("Pss_Anon:"))
+    return int(kilobytes) * 1024 / _MEGABYTE
+
+
+def _workers() -> Iterator[int]:
+    """Find this process's Python workers: children of the daemon that its JVM started."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except FileNotFoundError:
+            continue
+    below = {os.getpid()}
+    # The JVM, its daemon, the daemon's workers.
+    for _ in range(3):
+        below = {child for child, parent in parents.items() if parent in below}
+    yield from below
+
+
+def main() -> int:
+    """Do the cycles; 1 when something grows."""
+    texts = compose(PROMPTS * CYCLES, seed=0)
+    looks: list[Look] = []
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        settings = settings_for(home)
+        os.environ["PYSPARK_SUBMIT_ARGS"] = (
+            "--driver-java-options '-Xms1g -XX:+UseSerialGC' pyspark-shell"
+        )
+        spark = open_session(settings.spark)
+        display = Display(Console(quiet=True))
+        stages = (
+            IngestPrompts(), CleanPrompts(), EmbedPrompts(), FindNearDuplicates(), BuildIndex(),
+            EmbedImages(), PredictPrompts(),
+        )  # fmt: skip
+        for cycle in range(CYCLES):
+            started = time.monotonic()
+            feed(home, cycle, texts)
+            run_stages(spark, settings, stages, display)
+            # Now: a worker that idles for a minute ends.
+            worker = max(map(_own_memory, _workers()))
+            if (cycle + 1) % MAINTAINED_EVERY == 0:
+                run_stages(spark, settings, [MaintainLake()], display)
+            looks.append(look(spark, home, cycle, time.monotonic() - started, worker))
+            sys.stderr.write(f"{json.dumps(asdict(looks[-1]))}\n")
+        spark.stop()
+    return say(looks)
+
+
+def say(looks: Sequence[Look]) -> int:
+    """Show every cycle and the trends; 1 when something grows."""
+    names = list(asdict(looks[0]))
+    table = Table(title=f"{PROMPTS} prompts and {PICTURES} pictures a cycle; memory in MB")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for each in looks:
+        table.add_row(*(f"{value:,.1f}" if isinstance(value, float) else str(value)
+                        for value in asdict(each).values()))  # fmt: skip
+    settled = looks[SETTLED:]
+    maintained = [each for each in settled if (each.cycle + 1) % MAINTAINED_EVERY == 0]
+    trends = {name: _trend(settled, name) for name in MEMORY}
+    trends |= {name: _trend(maintained, name) for name in names[5:] if name != "log_files"}
+    console = Console(width=110)
+    console.print(table)
+    growth = Table(title="Growth a cycle, after the third")
+    for heading in ("what", "slope", "95 % interval", "mean", "grows"):
+        growth.add_column(heading, justify="right")
+    for name, trend in trends.items():
+        interval = f"{trend.low:.3f} to {trend.high:.3f}"
+        growth.add_row(name.replace("_", " "), f"{trend.slope:.3f}", interval,
+                       f"{trend.level:,.1f}", "yes" if trend.grows else "no")  # fmt: skip
+    console.print(growth)
+    said = {
+        "benchmark": "soak",
+        "cycles": len(looks),
+        "trends": {n: {k: round(v, 4) for k, v in asdict(t).items()} for n, t in trends.items()},
+        "log_files_a_cycle": round(looks[-1].log_files / len(looks), 1),
+        "grows": [name for name, trend in trends.items() if trend.grows],
+        "seconds": round(sum(each.seconds for each in looks), 1),
+    }
+    sys.stdout.write(json.dumps(said) + "\n")
+    return 1 if said["grows"] else 0
+
+
+def _trend(looks: Sequence[Look], name: str) -> Trend:
+    return Trend.of([each.cycle for each in looks], [getattr(each, name) for each in looks])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
