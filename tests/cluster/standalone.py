@@ -10,10 +10,19 @@ from pathlib import Path
 import pyspark
 
 from tests.cluster.servers import free_port, wait_for
+from tests.small import INTERPRETED
 from tests.submission import FAST_START
 
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 WORKERS = 2
+# Of an application of one small job after the other.
+CONF = {
+    **INTERPRETED,
+    "spark.driver.host": "127.0.0.1",
+    "spark.executor.memory": "1g",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
 
 
 @contextmanager
