@@ -1,7 +1,7 @@
 """Do jobs as clients of Spark Connect write the tables that spark-submit writes?
 
 400 of the demo's prompts and three photographs, from the sources to the evaluation: once with
-spark-submit on this machine, once with plain Python against a Connect server on a standalone cluster
+spark-submit here, once with plain Python against a Connect server on a standalone cluster
 of two workers, three shards. Every row of every table but job_runs is compared, numbers to 1e-5.
 """
 

@@ -186,9 +186,8 @@ def test_job_writes_a_script_of_temporary_views(viewed: Lake, tmp_path: Path) ->
             viewed.spark.sql(statement)
         assert viewed.spark.sql("SELECT * FROM rejected").count() > 0
     finally:
-        for view in viewed.spark.catalog.listTables():
-            if view.isTemporary:
-                viewed.spark.catalog.dropTempView(view.name)
+        for view in viewed.spark.sql("SHOW VIEWS").where("isTemporary").collect():
+            viewed.spark.catalog.dropTempView(view.viewName)
 
 
 def test_spark_sql_answers_an_example(viewed: Lake, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def _load(model: str) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     folder = local_folder(model)
     try:
         return SentenceTransformer(

@@ -98,7 +98,7 @@ def load_pipeline(settings: GenerationSettings) -> Pipeline:
     device = task_device()
     unchecked = {"safety_checker": None, "requires_safety_checker": False}
     try:
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(
             settings.model,
             revision=settings.revision,
             variant=settings.variant,
