@@ -30,7 +30,7 @@ from promptknn.prediction.prompt_index import PromptIndex
 from tests.cluster.standalone import standalone
 from tests.lakes import difference, unfinished_files
 from tests.processes import executors, kill, kill_tree, python_workers, wait_until
-from tests.small import CACHE, small_tree
+from tests.small import CACHE, INTERPRETED, small_tree
 from tests.submission import ROOT, started, write_config
 
 WHOLE = ROOT / "tests" / "cluster" / "whole.py"
@@ -42,8 +42,8 @@ BEFORE = {
 }  # fmt: skip
 PYTHON_STAGES = ("embed_prompts", "build_index", "embed_images")
 SPARK = {
-    "spark.sql.codegen.wholeStage": "false", "spark.sql.shuffle.partitions": "2",
-    "spark.databricks.delta.snapshotPartitions": "1",
+    **INTERPRETED,
+    "spark.sql.shuffle.partitions": "2", "spark.databricks.delta.snapshotPartitions": "1",
 }  # fmt: skip
 SECONDS = 300.0
 _LINE = re.compile(r"^(\w+): .*\((\d+\.\d) s\)", re.MULTILINE)

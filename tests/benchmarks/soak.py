@@ -41,6 +41,7 @@ from promptknn.settings import Settings
 from promptknn.sources.demo import compose
 from promptknn.sources.ingest import IngestPrompts
 from tests.photographs import photograph
+from tests.small import INTERPRETED
 
 CYCLES = int(os.environ.get("PROMPTKNN_SOAK_CYCLES", "20"))
 PROMPTS, PICTURES, MAINTAINED_EVERY = 200, 3, 4
@@ -100,7 +101,7 @@ def settings_for(home: Path) -> Settings:
         "spark": {"application_name": "soak", "conf": {
             "spark.driver.memory": "1g",
             "spark.sql.shuffle.partitions": "2",
-            "spark.sql.codegen.wholeStage": "false",
+            **INTERPRETED,
             "spark.databricks.delta.retentionDurationCheck.enabled": "false",
         }},
     })  # fmt: skip
