@@ -33,11 +33,6 @@ _CONNECT_PORT, _CONNECT_SECONDS = 15002, 20
 _ANYWHERE = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
-    # glibc gives big blocks back to the kernel and takes them again for every image; letting it
-    # keep them halves the time of the image tower.
-    "spark.executorEnv.MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "spark.executorEnv.MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "spark.executorEnv.MALLOC_TOP_PAD_": "67108864",
 }
 
 

@@ -16,7 +16,6 @@ CAT = "package:skimage/data/chelsea.png"
 @pytest.fixture(autouse=True)
 def _own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the tests' process as it is."""
-    monkeypatch.setattr(predict, "keep_freed_memory", lambda: True)
     monkeypatch.setattr(predict, "wait_asleep", lambda: None)
 
 

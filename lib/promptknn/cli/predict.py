@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptknn.cli.process import keep_freed_memory, wait_asleep
+from promptknn.cli.process import wait_asleep
 from promptknn.console import say, wide_console
 from promptknn.errors import UnusableImageError
 from promptknn.failures import BAD_INPUT
@@ -40,7 +40,6 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit code: 2 if a picture could not be read.
     """
-    keep_freed_memory()
     wait_asleep()
     index = _open(options)
     refused: list[str] = []

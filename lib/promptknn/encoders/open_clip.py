@@ -14,6 +14,7 @@ from PIL.Image import Image
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.memory import keep_freed_memory
 from promptknn.encoders.settings import ClipSettings
 from promptknn.encoders.text_context import encode_tokens
 from promptknn.errors import ModelLoadError
@@ -37,6 +38,7 @@ class OpenClipEncoder:
             ModelLoadError: no such model, no network, or an unreadable checkpoint.
         """
         self._device = task_device()
+        keep_freed_memory()
         self._batch_size = settings.batch_size
         self._model, self._transform, self._tokenizer = load_open_clip(settings, self._device)
         self._model.eval()
