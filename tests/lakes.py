@@ -71,10 +71,11 @@ def _rows(lake: Path, table: Table) -> list[dict[str, object]]:
     kept = [
         column.name
         for column in whole.schema
-        if column.name in table.key
-        or (
-            column.name not in _NAMED_BY_A_RUN
-            and (column.name == _MODIFIED or not pa.types.is_timestamp(column.type))
+        if column.name not in _NAMED_BY_A_RUN
+        and (
+            column.name == _MODIFIED
+            or column.name in table.key
+            or not pa.types.is_timestamp(column.type)
         )
     ]
     rows: list[dict[str, object]] = whole.select(kept).to_pylist()
@@ -82,7 +83,7 @@ def _rows(lake: Path, table: Table) -> list[dict[str, object]]:
 
 
 def _key(row: dict[str, object], table: Table) -> tuple[str, ...]:
-    return tuple(str(row[name]) for name in table.key)
+    return tuple(str(row[name]) for name in table.key if name not in _NAMED_BY_A_RUN)
 
 
 def _same(ours: list[dict[str, object]], theirs: list[dict[str, object]]) -> bool:

@@ -33,10 +33,10 @@ def connect_server(master: str, home: Path) -> Iterator[str]:
     }
     given = [part for key, value in options.items() for part in ("--conf", f"{key}={value}")]
     command = [str(SPARK_SUBMIT), "--master", master, *given, "--class", SERVER, "spark-internal"]
+    # A Connect server names the workers' Python by its environment alone.
+    environment = {**os.environ, **FAST_START, "PYSPARK_PYTHON": sys.executable}
     with log.open("wb") as said:
-        process = subprocess.Popen(
-            command, env={**os.environ, **FAST_START}, stdout=said, stderr=said, cwd=home
-        )
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=home)
     try:
         wait_until_listening(port, process, log)
         yield f"sc://127.0.0.1:{port}"
