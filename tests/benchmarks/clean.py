@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 
-import pyarrow as pa
 from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +22,8 @@ from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
 from promptknn.sources.demo import compose
 from promptknn.stage import Context
-from promptknn.tables import PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
+from promptknn.tables import RAW_PROMPTS
+from tests.rows import add_raw
 
 ROWS = int(os.environ.get("PROMPTKNN_BENCH_ROWS", "1000000"))
 WARMING_UP = 1_000
@@ -34,10 +34,10 @@ def main() -> None:
     texts = compose(ROWS, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         warm = Lake(spark, f"{folder}/warm", "benchmark")
-        _fill(warm, texts[:WARMING_UP])
+        add_raw(warm, "benchmark", texts[:WARMING_UP])
         _clean(warm)
         lake = Lake(spark, f"{folder}/lake", "benchmark")
-        _fill(lake, texts)
+        add_raw(lake, "benchmark", texts)
         seconds, kept, refused = _clean(lake)
         started = time.perf_counter()
         languages = lake.read(RAW_PROMPTS).select(identified(F.col("text")).alias("found"))
@@ -58,20 +58,6 @@ def main() -> None:
         "rejected": refused,
     }
     sys.stdout.write(json.dumps(said) + "\n")
-
-
-def _fill(lake: Lake, texts: list[str]) -> None:
-    lake.create([RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS])
-    ids = [f"{number:07d}" for number in range(len(texts))]
-    rows = lake.spark.createDataFrame(pa.table({"source_row_id": ids, "text": texts})).select(
-        F.lit("benchmark").alias("source"),
-        "source_row_id",
-        "text",
-        F.lit(None).cast("string").alias("image_uri"),
-        F.expr("CAST(map() AS map<string, string>)").alias("metadata"),
-        F.current_timestamp().alias("ingested_at"),
-    )
-    lake.append(RAW_PROMPTS, rows)
 
 
 def _clean(lake: Lake) -> tuple[float, int, int]:

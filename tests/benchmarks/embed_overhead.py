@@ -11,12 +11,9 @@ import sys
 import tempfile
 import time
 
-import pyarrow as pa
-from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
-from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.embed_prompts import EmbedPrompts
 from promptknn.encoders.models import Models
 from promptknn.lake import Lake
@@ -24,7 +21,8 @@ from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
 from promptknn.sources.demo import compose
 from promptknn.stage import Context
-from promptknn.tables import PROMPT_EMBEDDINGS, PROMPTS
+from promptknn.tables import PROMPT_EMBEDDINGS
+from tests.rows import add_prompts
 
 PROMPT_COUNT, WARMING_UP = 20_000, 200
 ROUNDS = 3
@@ -57,19 +55,8 @@ def main() -> None:
 
 def _embed(lake: Lake, texts: list[str]) -> float:
     """Give the seconds that the stage takes."""
-    lake.create([PROMPTS, PROMPT_EMBEDDINGS])
-    ids = pa.table({"prompt_id": [prompt_id(text) for text in texts], "text": texts})
-    rows = lake.spark.createDataFrame(ids).select(
-        "prompt_id",
-        "text",
-        F.col("text").alias("original_text"),
-        F.lit("en").alias("language"),
-        F.lit(1.0).cast("float").alias("language_score"),
-        F.lit("benchmark").alias("source"),
-        F.col("prompt_id").alias("source_row_id"),
-        F.current_timestamp().alias("cleaned_at"),
-    )
-    lake.append(PROMPTS, rows)
+    lake.create([PROMPT_EMBEDDINGS])
+    add_prompts(lake, texts)
     settings = Settings.model_validate({"lake": lake.location})
     started = time.perf_counter()
     counts = EmbedPrompts().run(Context(lake.spark, lake, settings, lambda done, total: None))

@@ -3,17 +3,14 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql import functions as F
 from rich.console import Console
 
 from promptknn.cleaning.clean import CleanPrompts
@@ -25,6 +22,7 @@ from promptknn.stage import Context, Counts
 from promptknn.table import Table
 from promptknn.tables import PROMPT_TERMS, PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
 from tests.hostile_texts import hostile_texts
+from tests.rows import add_raw, add_raw_rows, ids_of
 
 TEXTS = (
     "a zebra on grass", "a zebra  on\ngrass", "a cat on a sofa", None, "", "NaN", "https://a.org/x",
@@ -39,28 +37,6 @@ class LakeKilledBefore(Lake):
         if table is REJECTED_PROMPTS:
             raise KeyboardInterrupt
         return super().insert(table, rows, within)
-
-
-def add_raw(lake: Lake, source: str, texts: Sequence[str | None]) -> None:
-    table = pa.table({"source_row_id": ids_of(texts), "text": pa.array(texts, pa.string())})
-    assert add_rows(lake, source, lake.spark.createDataFrame(table)) == len(texts)
-
-
-def ids_of(texts: Sequence[str | None]) -> list[str]:
-    return [f"{number:04d}" for number in range(len(texts))]
-
-
-def add_rows(lake: Lake, source: str, rows: DataFrame) -> int:
-    lake.create([RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS])
-    raw = rows.select(
-        F.lit(source).alias("source"),
-        "source_row_id",
-        "text",
-        F.lit(None).cast("string").alias("image_uri"),
-        F.expr("CAST(map() AS map<string, string>)").alias("metadata"),
-        F.current_timestamp().alias("ingested_at"),
-    )
-    return lake.insert(RAW_PROMPTS, raw)
 
 
 def clean(lake: Lake) -> Counts:
@@ -202,7 +178,7 @@ def test_counts_add_up_over_hostile_texts(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text("\n".join(lines))
     schema = "source_row_id string, text string"
     rows = lake.spark.read.schema(schema).json(str(tmp_path / "texts.jsonl"))
-    assert add_rows(lake, "hostile", rows) == len(texts)
+    assert add_raw_rows(lake, "hostile", rows) == len(texts)
     counts = clean(lake)
     assert counts.rows_in == len(texts)
     assert not made.exists()

@@ -1,6 +1,5 @@
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +29,8 @@ from promptknn.lake import Lake
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts
 from promptknn.table import Table
-from promptknn.tables import PROMPT_TERMS, PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
+from promptknn.tables import PROMPT_TERMS, PROMPTS, REJECTED_PROMPTS
+from tests.rows import add_raw
 from tests.small import changed
 
 TEXTS = (
@@ -128,21 +128,6 @@ def test_nearest_word_is_that_of_the_largest_cosine() -> None:
     cosines = terms @ words.T
     assert positions.tolist() == cosines.argmax(axis=1).tolist()
     assert similarities == pytest.approx(cosines.max(axis=1), abs=1e-6)
-
-
-def add_raw(lake: Lake, source: str, texts: Sequence[str]) -> None:
-    lake.create([RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS])
-    ids = [f"{number:04d}" for number in range(len(texts))]
-    table = pa.table({"source_row_id": ids, "text": list(texts)})
-    raw = lake.spark.createDataFrame(table).select(
-        F.lit(source).alias("source"),
-        "source_row_id",
-        "text",
-        F.lit(None).cast("string").alias("image_uri"),
-        F.expr("CAST(map() AS map<string, string>)").alias("metadata"),
-        F.current_timestamp().alias("ingested_at"),
-    )
-    lake.insert(RAW_PROMPTS, raw)
 
 
 def clean(lake: Lake, settings: Settings) -> Counts:

@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
 from promptknn.deduplication.exact import prompt_id
@@ -20,28 +19,14 @@ from promptknn.sources.demo import compose
 from promptknn.stage import Context, Counts
 from promptknn.tables import PROMPT_EMBEDDINGS, PROMPTS
 from tests.checkpoints import tiny_clip
+from tests.rows import add_prompts
 from tests.small import changed
 
 TEXTS = compose(40, seed=0)
 
 
-def add_prompts(lake: Lake, texts: Sequence[str]) -> None:
-    lake.create([PROMPTS, PROMPT_EMBEDDINGS])
-    table = pa.table({"prompt_id": [prompt_id(text) for text in texts], "text": list(texts)})
-    prompts = lake.spark.createDataFrame(table).select(
-        "prompt_id",
-        "text",
-        F.col("text").alias("original_text"),
-        F.lit("en").alias("language"),
-        F.lit(1.0).cast("float").alias("language_score"),
-        F.lit("demo").alias("source"),
-        F.col("prompt_id").alias("source_row_id"),
-        F.current_timestamp().alias("cleaned_at"),
-    )
-    assert lake.insert(PROMPTS, prompts) == len(texts)
-
-
 def embed(lake: Lake, settings: Settings) -> Counts:
+    lake.create([PROMPT_EMBEDDINGS])
     return EmbedPrompts().run(Context(lake.spark, lake, settings, lambda done, total: None))
 
 

@@ -5,7 +5,6 @@ from PIL import Image
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.models import Models
 from promptknn.errors import GenerationError, MissingInputError
 from promptknn.images.diffusion_pipeline import generator_identity
@@ -16,6 +15,7 @@ from promptknn.settings import Settings
 from promptknn.tables import NEAR_DUPLICATES, PROMPT_IMAGES, PROMPTS, REJECTED_PROMPT_IMAGES
 from tests.conftest import Run
 from tests.diffusion import OVERFLOWING_WORD, SIDE, UNKNOWN_WORD
+from tests.rows import add_prompts
 from tests.small import changed
 
 GOOD = ("a cat", "a dog on the moon", "a red car", "a boat", "two trees", "a house at night")
@@ -36,19 +36,7 @@ def lake_of(spark: SparkSession, settings: Settings) -> Lake:
 
 
 def write_prompts(spark: SparkSession, settings: Settings, *texts: str) -> None:
-    lake = lake_of(spark, settings)
-    lake.create([PROMPTS])
-    rows = spark.createDataFrame([(text,) for text in texts], "text string").select(
-        prompt_id_of(F.col("text")).alias("prompt_id"),
-        "text",
-        F.col("text").alias("original_text"),
-        F.lit("en").alias("language"),
-        F.lit(1.0).cast("float").alias("language_score"),
-        F.lit("test").alias("source"),
-        F.col("text").alias("source_row_id"),
-        F.current_timestamp().alias("cleaned_at"),
-    )
-    lake.insert(PROMPTS, rows)
+    add_prompts(lake_of(spark, settings), texts)
 
 
 def pictures(spark: SparkSession, settings: Settings) -> list[Row]:

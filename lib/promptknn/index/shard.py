@@ -148,5 +148,7 @@ class Shard:
 
     def ordinals_of(self, prompt_ids: Texts) -> Ordinals:
         """Find those of the ids that lie in this shard."""
+        if not len(prompt_ids):
+            return np.empty(0, dtype=np.int64)
         found = pc.index_in(pa.array(prompt_ids, pa.string()), self._ids.combine_chunks())
         return np.asarray(found.drop_null(), dtype=np.int64)
