@@ -1,8 +1,12 @@
-"""Does the stage keep just what greedy comparison of all pairs keeps, for any partitioning?
+"""Does the stage find the near duplicates that comparison of all pairs finds, and how much sooner?
 
-20,000 prompts, embedded by the sentence model: those of the files that PROMPTKNN_BENCH_PROMPTS
-names (one prompt a line, separated by colons) first, then the demo's. The stage runs on tables of 1
-and of 8 files; the answer it must give is computed on the driver, prompt by prompt.
+Exactness: 20,000 prompts, embedded by the sentence model, real ones first where
+PROMPTKNN_BENCH_PROMPTS names files. The stage runs on tables of 1 and of 8 files; the answer it
+must give is computed on the driver, prompt by prompt.
+
+Speed: 200,000 composed prompts (embedded once on a machine, which takes some minutes). Beside it
+every pair is compared by FAISS. A pair above the threshold that is left among the kept prompts was
+missed. At last a million vectors, the mean of two of those each, must end.
 """
 
 import json
@@ -12,74 +16,119 @@ import tempfile
 import time
 from pathlib import Path
 
+import faiss
+import numpy as np
+from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
 from promptknn.deduplication.exact import prompt_id
 from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
+from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.models import Models
 from promptknn.lake import Lake
 from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
-from promptknn.sources.demo import compose
 from promptknn.stage import Context
 from promptknn.tables import NEAR_DUPLICATES
-from tests.pool import Pool, add_embeddings, brute_force
+from tests.minilm import composed_vectors
+from tests.pool import Pool, add_embeddings, add_embeddings_of_file, brute_force, id_of
+from tests.texts import texts
 
-PROMPTS = 20_000
+PROMPTS, MANY, MOST = 20_000, 200_000, 1_000_000
 THRESHOLD = 0.9
 PARTITIONS = (1, 8)
+_ROWS_AT_ONCE = 4_096
 
 
 def main() -> None:
-    real, texts = _texts()
+    spark = open_session(SparkSettings(application_name="near_duplicates"))
+    table = Table(title=f"cosine above {THRESHOLD}, {os.cpu_count()} cores")
+    for heading in ("prompts", "who", "near duplicates", "missed", "seconds"):
+        table.add_column(heading, justify="right")
+    result = _exactness(spark, table) | _speed(spark, table)
+    Console().print(table)
+    sys.stdout.write(json.dumps(result) + "\n")
+    if any(result["differences"].values()):
+        raise SystemExit("the stage and comparison of all pairs differ")
+
+
+def _exactness(spark: SparkSession, table: Table) -> dict[str, dict[int, int]]:
+    real, prompts = texts(PROMPTS)
+    # The stage's order of precedence.
+    prompts.sort(key=prompt_id)
     encoder = Models.of(Settings()).sentence_encoder()
-    pool = Pool([prompt_id(text) for text in texts], encoder.encode_texts(texts))
+    pool = Pool([prompt_id(text) for text in prompts], encoder.encode_texts(prompts))
+    name = f"{PROMPTS:,}, {real:,} of them real"
     started = time.perf_counter()
     expected = brute_force(pool, THRESHOLD)
-    brute_seconds = time.perf_counter() - started
-    spark = open_session(SparkSettings(application_name="near_duplicates"))
-    table = Table(
-        title=f"{PROMPTS:,} prompts, {real:,} of them from files; cosine above {THRESHOLD}"
-    )
-    for heading in ("who", "near duplicates", "differences", "seconds"):
-        table.add_column(heading, justify="right")
-    table.add_row("all pairs, one by one", f"{len(expected):,}", "", f"{brute_seconds:.1f}")
-    differences, seconds = {}, {}
+    took = time.perf_counter() - started
+    table.add_row(name, "all pairs, one by one", f"{len(expected):,}", "", f"{took:.1f}")
+    differences = {}
     for partitions in PARTITIONS:
         with tempfile.TemporaryDirectory() as folder:
             lake = Lake(spark, f"{folder}/lake", "benchmark")
             add_embeddings(lake, pool, partitions)
-            settings = Settings.model_validate(
-                {
-                    "lake": lake.location,
-                    "deduplication": {"similarity": THRESHOLD, "prompts_per_block": PROMPTS // 4},
-                }
-            )
-            started = time.perf_counter()
-            FindNearDuplicates().run(Context(spark, lake, settings, lambda done, total: None))
-            seconds[partitions] = time.perf_counter() - started
-            found = {row.prompt_id for row in lake.read(NEAR_DUPLICATES).collect()}
+            found, took = _stage(lake, PROMPTS // 4)
         differences[partitions] = len(found ^ set(expected))
-        table.add_row(
-            f"the stage, {partitions} files", f"{len(found):,}", f"{differences[partitions]:,}",
-            f"{seconds[partitions]:.1f}",
-        )  # fmt: skip
-    Console().print(table)
-    ratios = {str(number): brute_seconds / took for number, took in seconds.items()}
-    said = {"differences": differences, "ratio_to_all_pairs": ratios}
-    sys.stdout.write(json.dumps(said) + "\n")
+        who, wrong = f"the stage, {partitions} files", f"{differences[partitions]:,}"
+        table.add_row(name, who, f"{len(found):,}", wrong, f"{took:.1f}")
+    return {"differences": differences}
 
 
-def _texts() -> tuple[int, list[str]]:
-    """Give prompts in the order of their ids, and how many are from files."""
-    files = [
-        Path(name) for name in os.environ.get("PROMPTKNN_BENCH_PROMPTS", "").split(":") if name
-    ]
-    lines = [line.strip() for file in files for line in file.read_text("utf-8").splitlines()]
-    real = list(dict.fromkeys(line for line in lines if line))[:PROMPTS]
-    texts = list(dict.fromkeys([*real, *compose(PROMPTS, seed=0)]))[:PROMPTS]
-    return len(real), sorted(texts, key=prompt_id)
+def _speed(spark: SparkSession, table: Table) -> dict[str, float]:
+    vectors = composed_vectors(MANY)
+    started = time.perf_counter()
+    pairs = _pairs_above(vectors)
+    by_pairs = time.perf_counter() - started
+    table.add_row(f"{MANY:,}", "all pairs, by FAISS", f"{pairs:,} pairs", "", f"{by_pairs:.1f}")
+    found, seconds = _from_file(spark, vectors)
+    kept = vectors[[id_of(number) not in found for number in range(MANY)]]
+    missed = _pairs_above(kept)
+    table.add_row(
+        f"{MANY:,}", "the stage", f"{len(found):,}", f"{missed:,} pairs", f"{seconds:.1f}"
+    )
+    draw = np.random.default_rng(0)
+    both = draw.integers(MANY, size=(2, MOST))
+    many, took = _from_file(spark, unit(vectors[both[0]] + vectors[both[1]]))
+    table.add_row(f"{MOST:,}", "the stage", f"{len(many):,}", "", f"{took:.1f}")
+    return {
+        "recall_of_pairs": 1 - missed / pairs,
+        "ratio_to_all_pairs": by_pairs / seconds,
+        "seconds_for_a_million": took,
+    }
+
+
+def _from_file(spark: SparkSession, vectors: Vectors) -> tuple[set[str], float]:
+    with tempfile.TemporaryDirectory() as folder:
+        lake, file = Lake(spark, f"{folder}/lake", "benchmark"), Path(folder, "vectors.npy")
+        np.save(file, vectors)
+        add_embeddings_of_file(lake, file, 8)
+        return _stage(lake)
+
+
+def _stage(lake: Lake, prompts_per_block: int | None = None) -> tuple[set[str], float]:
+    """Give the near duplicates that the stage finds, and the seconds it takes."""
+    tree: dict[str, object] = {"similarity": THRESHOLD}
+    if prompts_per_block:
+        tree["prompts_per_block"] = prompts_per_block
+    settings = Settings.model_validate({"lake": lake.location, "deduplication": tree})
+    started = time.perf_counter()
+    FindNearDuplicates().run(Context(lake.spark, lake, settings, lambda done, total: None))
+    seconds = time.perf_counter() - started
+    return {row.prompt_id for row in lake.read(NEAR_DUPLICATES).collect()}, seconds
+
+
+def _pairs_above(vectors: Vectors) -> int:
+    """Count the pairs above the threshold, every pair compared once."""
+    index, found = faiss.IndexFlatIP(vectors.shape[1]), 0
+    for start in range(0, len(vectors), _ROWS_AT_ONCE):
+        rows = vectors[start : start + _ROWS_AT_ONCE]
+        found += len(index.range_search(rows, THRESHOLD)[1])
+        index.add(rows)
+        products = rows @ rows.T
+        found += int((products > THRESHOLD).sum() - len(rows)) // 2
+    return found
 
 
 if __name__ == "__main__":
