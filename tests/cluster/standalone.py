@@ -1,9 +1,10 @@
-"""A standalone cluster on this machine: a master and two workers of one core."""
+"""A standalone cluster on this machine: a master and two workers."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from tests.small import INTERPRETED
 from tests.submission import FAST_START
 
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
-WORKERS = 2
 # Of an application of one small job after the other.
 CONF = {
     **INTERPRETED,
@@ -26,11 +26,15 @@ CONF = {
 
 
 @contextmanager
-def standalone(home: Path) -> Iterator[str]:
+def standalone(
+    home: Path, cores: int = 1, gpus: Sequence[Sequence[str]] = ((), ())
+) -> Iterator[str]:
     """Run the cluster, and give its master's URL.
 
     Args:
-        home: a folder for logs and work files.
+        home: a folder for logs and, one a worker (`work-0`, `work-1`), work files.
+        cores: that each worker offers, whether the machine has them or not.
+        gpus: the addresses that each worker reports, made up.
     """
     port = free_port()
     url, log = f"spark://127.0.0.1:{port}", home / "master.log"
@@ -64,13 +68,15 @@ def standalone(home: Path) -> Iterator[str]:
         port_options = ("--host", "127.0.0.1", "--webui-port", str(free_port()))
         start("master", "master.Master", *port_options, "--port", str(port))
         wait_for(log, "I have been elected leader", 1, processes)
-        for number in range(WORKERS):
+        for number, addresses in enumerate(gpus):
             start(
                 f"worker-{number}", "worker.Worker", "--host", "127.0.0.1",
-                "--webui-port", str(free_port()), "--cores", "1", "--memory", "2g",
-                "--work-dir", str(home / f"work-{number}"), url,
+                "--webui-port", str(free_port()), "--cores", str(cores), "--memory", "2g",
+                "--work-dir", str(home / f"work-{number}"),
+                "--properties-file", str(_properties(home / f"worker-{number}.conf", addresses)),
+                url,
             )  # fmt: skip
-        wait_for(log, "Registering worker", WORKERS, processes)
+        wait_for(log, "Registering worker", len(gpus), processes)
         yield url
     finally:
         for process in processes:
@@ -81,3 +87,19 @@ def standalone(home: Path) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _properties(file: Path, gpus: Sequence[str]) -> Path:
+    """Write a worker's settings, which name a discovery script where it has GPUs to report."""
+    lines = []
+    if gpus:
+        script = file.with_suffix(".sh")
+        said = json.dumps({"name": "gpu", "addresses": list(gpus)})
+        script.write_text(f"#!/bin/sh\necho '{said}'\n")
+        script.chmod(0o755)
+        lines = [
+            f"spark.worker.resource.gpu.amount {len(gpus)}",
+            f"spark.worker.resource.gpu.discoveryScript {script}",
+        ]
+    file.write_text("\n".join(lines) + "\n")
+    return file
