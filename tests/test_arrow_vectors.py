@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from promptknn.arrow_vectors import Floats, from_arrow, to_arrow
+from promptknn.arrow_vectors import Floats, from_arrow, in_order, to_arrow
 from promptknn.errors import InvalidVectorError
 
 VECTORS = arrays(
@@ -65,3 +65,22 @@ def test_rows_of_different_length_are_refused_with_the_cure(rows: list[list[floa
 def test_a_missing_vector_is_refused() -> None:
     with pytest.raises(InvalidVectorError):
         from_arrow(pa.array([[1.0, 2.0], None], pa.list_(pa.float32())))
+
+
+@given(VECTORS, st.data())
+def test_vectors_stand_in_the_order_of_their_keys(vectors: Floats, data: st.DataObject) -> None:
+    numbers = data.draw(st.permutations(range(len(vectors))))
+    keys = [f"{number:02d}" for number in numbers]
+    cut = data.draw(st.integers(0, len(vectors)))
+    whole = pa.table({"key": keys, "vector": to_arrow(vectors)})
+    table = pa.concat_tables([whole.slice(0, cut), whole.slice(cut)])
+    found, ordered = in_order(table, "key", "vector")
+    assert found.tolist() == sorted(keys)
+    np.testing.assert_array_equal(ordered, vectors[np.argsort(numbers)])
+
+
+def test_chunks_of_different_dimensions_are_refused() -> None:
+    rows = [to_arrow(np.ones((2, dim), np.float32)) for dim in (2, 3)]
+    table = pa.table({"key": ["a", "b", "c", "d"], "vector": pa.chunked_array(rows)})
+    with pytest.raises(InvalidVectorError, match="different dimensions"):
+        in_order(table, "key", "vector")

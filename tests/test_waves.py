@@ -1,7 +1,9 @@
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptknn.waves import Wave, plan_waves
+from promptknn.waves import Wave, plan_waves, smallest_keys
 
 KEYS = st.text("0123456789abcdef", min_size=32, max_size=32)
 EDGE_KEYS = ["0" * 32, "f" * 32, "7fffffff" + "f" * 24, "80000000" + "0" * 24]
@@ -41,3 +43,17 @@ def test_the_condition_names_both_ends_but_for_the_last_wave() -> None:
         "t.prompt_id >= '40000000' AND t.prompt_id < '80000000'"
     )
     assert Wave("c0000000", None).condition("prompt_id") == "prompt_id >= 'c0000000'"
+
+
+@given(st.integers(1, 5_000), st.integers(1, 6_000), st.integers(0, 2**32))
+def test_smallest_keys_are_enough_and_few_more(rows: int, wanted: int, seed: int) -> None:
+    draw = random.Random(seed)
+    keys = [f"{draw.getrandbits(128):032x}" for _ in range(rows)]
+    condition = smallest_keys("key", rows, wanted)
+    if condition == "TRUE":
+        assert rows <= wanted + 7 * wanted**0.5 + 50
+        return
+    start = "key < '"
+    assert condition.startswith(start)
+    found = sum(key < condition.removeprefix(start)[:-1] for key in keys)
+    assert wanted <= found <= wanted + 16 * wanted**0.5 + 120

@@ -3,10 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from promptknn.errors import InvalidVectorError
 
 Floats = npt.NDArray[np.float32]
+Texts = npt.NDArray[np.object_]
 
 
 def to_arrow(vectors: Floats) -> pa.ListArray:
@@ -31,8 +33,34 @@ def from_arrow(column: pa.Array) -> Floats:
         return np.zeros((0, 0), dtype=np.float32)
     values = np.asarray(column.flatten(), dtype=np.float32)
     if values.size % rows or not np.all(np.diff(np.asarray(column.offsets)) == values.size // rows):
-        raise InvalidVectorError(
-            "Vectors of different dimensions stand in one column: two models wrote to it; "
-            "set `clip.model` and `sentence.model` to one of them."
-        )
+        raise _different_dimensions()
     return values.reshape(rows, -1)
+
+
+def in_order(table: pa.Table, key: str, vectors: str) -> tuple[Texts, Floats]:
+    """Give the values of a key, sorted, and the vectors beside them: float32, (n, d).
+
+    They are copied once, to their places: a sorted table would be a copy more.
+
+    Raises:
+        InvalidVectorError: the vectors have different lengths.
+    """
+    order = pc.sort_indices(table.column(key)).to_numpy()
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    found, start = np.zeros((0, 0), dtype=np.float32), 0
+    for part in map(from_arrow, filter(len, table.column(vectors).chunks)):
+        if start == 0:
+            found = np.empty((table.num_rows, part.shape[1]), dtype=np.float32)
+        if part.shape[1] != found.shape[1]:
+            raise _different_dimensions()
+        found[place[start : start + len(part)]] = part
+        start += len(part)
+    return table.column(key).to_numpy()[order], found
+
+
+def _different_dimensions() -> InvalidVectorError:
+    return InvalidVectorError(
+        "Vectors of different dimensions stand in one column: two models wrote to it; "
+        "set `clip.model` and `sentence.model` to one of them."
+    )

@@ -5,6 +5,7 @@ since a wave's files hold just its range, Delta's statistics skip all other file
 merged. A killed job loses one wave at most.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,3 +39,17 @@ def plan_waves(rows: int, rows_per_wave: int) -> Iterator[Wave]:
         last = number == waves - 1
         high = None if last else f"{edges[number + 1]:0{_DIGITS}x}"
         yield Wave(f"{edge:0{_DIGITS}x}", high)
+
+
+def smallest_keys(column: str, rows: int, wanted: int) -> str:
+    """Give an SQL condition on a hex column that the smallest keys meet, and few others.
+
+    Args:
+        column: whose keys are hashes.
+        rows: how many there are.
+        wanted: at least so many meet it, but for a chance in billions.
+    """
+    enough = wanted + 7 * math.sqrt(wanted) + 50
+    if enough >= rows:
+        return "TRUE"
+    return f"{column} < '{int(16**_DIGITS * enough / rows):0{_DIGITS}x}'"

@@ -23,9 +23,14 @@ def _shared(folder: Path, content: bool = False) -> SharedFolder:
     files = {file.name: sha256(file) for file in folder.iterdir()}
     broadcast: Any = None
     if content:
-        bytes_ = {file.name: file.read_bytes() for file in folder.iterdir()}
-        broadcast = SimpleNamespace(value=bytes_)
+        broadcast = {name: _pieces(whole) for name, whole in _bytes(folder).items()}
     return SharedFolder(str(folder), files, broadcast)
+
+
+def _pieces(whole: bytes) -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(value=whole[start : start + 100]) for start in range(0, len(whole), 100)
+    ]
 
 
 @pytest.fixture
@@ -56,7 +61,7 @@ def test_broadcast_content_is_not_asked_for_where_the_host_has_a_copy(
     folder: Path, tmp_path: Path
 ) -> None:
     place = _shared(folder).fetch(tmp_path / "cache")
-    nothing: Any = SimpleNamespace()
+    nothing: Any = {}
     again = SharedFolder(str(folder), _shared(folder).files, nothing)
     assert again.fetch(tmp_path / "cache") == place
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promptknn.arrow_vectors import from_arrow
+from promptknn.arrow_vectors import in_order
 from promptknn.deduplication.kept_vectors import KeptVectors, Texts
 from promptknn.deduplication.near import NONE, Similarities, greedy
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search
@@ -165,6 +165,5 @@ class _Run:
 
 def _in_order(frame: DataFrame) -> tuple[Texts, Vectors]:
     """Read a block of prompt_id and sentence_embedding, sorted by prompt_id."""
-    block = frame.select("prompt_id", "sentence_embedding").toArrow().sort_by("prompt_id")
-    ids: Texts = block.column("prompt_id").to_numpy()
-    return ids, from_arrow(block.column("sentence_embedding"))
+    block = frame.select("prompt_id", "sentence_embedding").toArrow()
+    return in_order(block, "prompt_id", "sentence_embedding")

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pyspark import Broadcast
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError
+from promptknn.index.broadcast_files import broadcast_files
 from promptknn.index.distribution import IndexHandle, SharedFolder
 from promptknn.index.shard_writer import sha256
 from promptknn.index.version import (
@@ -186,10 +186,9 @@ def _has_context(spark: SparkSession) -> bool:
 
 def _broadcast(spark: SparkSession, folder: SharedFolder) -> SharedFolder:
     try:
-        content = {name: (Path(folder.path) / name).read_bytes() for name in folder.files}
+        content = broadcast_files(spark, Path(folder.path), folder.files)
     except OSError as error:
         raise CorruptShardError(
             f"{error.filename} is missing: run jobs/build_index.py, which writes it anew."
         ) from error
-    shared: Broadcast[dict[str, bytes]] = spark.sparkContext.broadcast(content)
-    return SharedFolder(folder.path, folder.files, shared)
+    return SharedFolder(folder.path, folder.files, content)

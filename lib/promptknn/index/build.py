@@ -23,6 +23,7 @@ from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_similarities, found_similarities, recall
 from promptknn.index.shard_writer import UNFINISHED
+from promptknn.index.training_sample import one_key, training_sample
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
@@ -174,14 +175,12 @@ class _Build:
             return Fitted.load(root / self.growth.base.index_version / QUERY_MAP_FOLDER)
         query_map = fit_query_map(self.pool, self.models, self.settings, self._images())
         text_map = None if self.models.text_tower_is_sentence_model else fit_text_map(self.pool)
-        template = train(factory, self._sample(query_map, lists_of(factory)))
-        return Fitted(query_map, text_map, template)
-
-    def _sample(self, query_map: QueryMap, lists: int) -> Vectors:
-        """Take the prompts with the smallest ids (a random sample: ids are hashes)."""
-        wanted = self.settings.training_rows if lists else 1
-        texts = self.pool.select("prompt_id", "clip_embedding").orderBy("prompt_id").limit(wanted)
-        return query_map.keys(from_arrow(texts.toArrow().column("clip_embedding")))
+        if lists_of(factory):
+            wanted = self.settings.training_rows
+            sample = training_sample(self.pool, self.rows, query_map, wanted)
+        else:
+            sample = one_key(self.pool, query_map)
+        return Fitted(query_map, text_map, train(factory, sample))
 
     def _shards(self, fitted: Fitted) -> DataFrame:
         """Write shards; give the rows of index_shards, those of the shards that stay included."""

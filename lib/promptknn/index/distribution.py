@@ -1,6 +1,6 @@
 """Getting an index to the workers: each host has one copy, which its workers map.
 
-A folder reaches the host's cache from a Spark broadcast variable or from shared storage, is checked
+A folder reaches the host's cache from broadcast variables or from shared storage, is checked
 against its sha256, and is seen there only when complete. Python workers that come later find it,
 and look whether size and time of its files are still those of the ones that were checked: to hash
 an index of many gigabytes again in each worker would take longer than to search it.
@@ -19,13 +19,14 @@ from uuid import uuid4
 from filelock import FileLock
 
 from promptknn.errors import CorruptShardError, StorageError
+from promptknn.index.broadcast_files import write_pieces
 from promptknn.index.query_map import QueryMap
 from promptknn.index.searchable import SearchableIndex
 from promptknn.index.shard import Shard
 from promptknn.index.shard_writer import sha256
 
 if TYPE_CHECKING:
-    from pyspark import Broadcast
+    from promptknn.index.broadcast_files import Piece
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class SharedFolder:
     Attributes:
         path: where it lies on shared storage.
         files: SHA-256 of each of its files.
-        content: its files' bytes as a broadcast variable; None: read from `path`.
+        content: its files as pieces of broadcast variables; None: read from `path`.
     """
 
     path: str
     files: Mapping[str, str]
-    content: "Broadcast[dict[str, bytes]] | None" = None
+    content: "Mapping[str, Sequence[Piece]] | None" = None
 
     def fetch(self, cache: Path) -> Path:
         """Give the folder on this host, filled by the first worker that asks.
@@ -97,11 +98,10 @@ class SharedFolder:
         folder = place.with_name(f".{place.name}-{uuid4().hex}")
         folder.mkdir()
         try:
-            content = self.content.value if self.content is not None else None
             for name, expected in self.files.items():
                 try:
-                    if content is not None:
-                        (folder / name).write_bytes(content[name])
+                    if self.content is not None:
+                        write_pieces(self.content[name], folder / name)
                     else:
                         shutil.copyfile(Path(self.path) / name, folder / name)
                 except FileNotFoundError as error:

@@ -1,0 +1,42 @@
+"""The sample of the pool that an index is trained on, read by the driver."""
+
+from pyspark.sql import DataFrame
+
+from promptknn.arrow_vectors import from_arrow, in_order
+from promptknn.encoders.encoder import Vectors
+from promptknn.index.query_map import QueryMap
+from promptknn.waves import smallest_keys
+
+_ROWS_AT_ONCE = 10_000
+
+
+def training_sample(pool: DataFrame, rows: int, query_map: QueryMap, wanted: int) -> Vectors:
+    """Take the prompts with the smallest ids (a random sample: ids are hashes).
+
+    Spark sorts nothing for it: to choose the first of all rows it would bring them into one task,
+    and so into the driver's heap at once.
+
+    Args:
+        pool: prompt_id and clip_embedding.
+        rows: how many it has.
+        query_map: takes prompts to keys.
+        wanted: how many to take.
+
+    Returns:
+        Keys, float32, (wanted or all there are, d), unit rows, in the order of their ids.
+    """
+    some = pool.where(smallest_keys("prompt_id", rows, wanted))
+    found = in_order(
+        some.select("prompt_id", "clip_embedding").toArrow(), "prompt_id", "clip_embedding"
+    )[1][:wanted]
+    # Part by part, in place: whole copies would be as large as the sample.
+    for start in range(0, len(found), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        found[part] = query_map.keys(found[part])
+    return found
+
+
+def one_key(pool: DataFrame, query_map: QueryMap) -> Vectors:
+    """Take any prompt, to learn the dimension: float32, (1, d)."""
+    one = pool.select("clip_embedding").limit(1).toArrow()
+    return query_map.keys(from_arrow(one.column("clip_embedding")))
