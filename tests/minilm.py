@@ -41,6 +41,11 @@ def composed_vectors(count: int, seconds: float = float("inf")) -> Vectors:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def embedded_vectors(count: int) -> Vectors:
+    """Give those that this machine has embedded already, and some thousands where it has none."""
+    return composed_vectors(count, seconds=60)
+
+
 if __name__ == "__main__":
     embedded = composed_vectors(int(sys.argv[1]), float(sys.argv[2]))
     sys.stdout.write(f"{len(embedded):,} prompts\n")

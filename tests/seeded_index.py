@@ -25,7 +25,7 @@ _BATCH = 10_000
 def write_index(lake: Lake, settings: Settings, prompts: int, shards: int) -> int:
     """Write an index of seeded vectors, and make it active; gives the bytes of its shards."""
     models, root = Models.of(settings), index_location(settings)
-    factory = choose(prompts, settings.index)
+    factory = choose(prompts, _DIM, settings.index)
     zeros = np.zeros(CLASSES, np.float32), np.zeros(_DIM, np.float32)
     query_map = QueryMap("ridge", zeros[0], random_units(CLASSES, _DIM, seed=1), zeros[1])
     fitted = Fitted(query_map, None, train(factory, _keys(settings.index.training_rows, 2)))

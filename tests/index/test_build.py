@@ -126,8 +126,8 @@ def test_recall_below_the_target_leaves_the_old_index_active(
     spark: SparkSession, run: Run, built_copy: Settings
 ) -> None:
     before = active_row(spark, built_copy)
-    # Eight bits a dimension cannot give every exact neighbour.
-    demanding = changed(built_copy, index__kind="ivf_sq8", index__target_recall=1.0)
+    # A byte for four numbers cannot give every exact neighbour.
+    demanding = changed(built_copy, index__kind="ivf_pq", index__target_recall=1.0)
     with pytest.raises(PromptKnnError, match=r"recall@100 .* under `index\.target_recall` 1\.0"):
         run(demanding, BuildIndex())
     assert active_row(spark, built_copy).index_version == before.index_version

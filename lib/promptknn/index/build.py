@@ -15,13 +15,13 @@ from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
 from promptknn.index.active import activate, handle_of, is_whole, shards_of
 from promptknn.index.build_lock import build_lock
-from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
+from promptknn.index.factory import FLAT, choose, lists_of, nprobe_candidates, train
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted
 from promptknn.index.growth import Growth, growth_of
 from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.query_map import QueryMap
-from promptknn.index.recall import exact_similarities, found_similarities, recall
+from promptknn.index.recall import exact_answers, found_answers, recall
 from promptknn.index.shard_writer import UNFINISHED
 from promptknn.index.training_sample import one_key, training_sample
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
@@ -119,15 +119,14 @@ class _Build:
         lake, base = self.context.lake, self.growth.base if self.growth else None
         # Left by a build of the same version that was killed, or whose files were damaged.
         shutil.rmtree(self.folder, ignore_errors=True)
-        factory = base.factory if base else choose(self.rows, self.settings)
-        fitted = self._fitted(factory)
+        fitted, factory = self._fitted()
         files = fitted.save(self.folder / QUERY_MAP_FOLDER)
         lake.replace(INDEX_SHARDS, self._shards(fitted))
         # Left by a task whose worker was killed, and that Spark tried again.
         for unfinished in self.folder.glob(f"{UNFINISHED}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         query_map = fitted.query_map
-        nprobe, measured, k, judged_by = self._tune(query_map, files, lists_of(factory))
+        nprobe, measured, k, judged_by = self._tune(query_map, files, factory)
         row = {
             "index_version": self.version,
             "identity": self.identity,
@@ -169,18 +168,20 @@ class _Build:
             return ""
         return f" ({self.growth.rows:,} written, {len(self.growth.kept)} shards stay)"
 
-    def _fitted(self, factory: str) -> Fitted:
+    def _fitted(self) -> tuple[Fitted, str]:
         if self.growth is not None:
+            base = self.growth.base
             root = index_location(self.context.settings)
-            return Fitted.load(root / self.growth.base.index_version / QUERY_MAP_FOLDER)
+            return Fitted.load(root / base.index_version / QUERY_MAP_FOLDER), base.factory
         query_map = fit_query_map(self.pool, self.models, self.settings, self._images())
         text_map = None if self.models.text_tower_is_sentence_model else fit_text_map(self.pool)
+        factory = choose(self.rows, len(query_map.pool_mean), self.settings)
         if lists_of(factory):
             wanted = self.settings.training_rows
             sample = training_sample(self.pool, self.rows, query_map, wanted)
         else:
             sample = one_key(self.pool, query_map)
-        return Fitted(query_map, text_map, train(factory, sample))
+        return Fitted(query_map, text_map, train(factory, sample)), factory
 
     def _shards(self, fitted: Fitted) -> DataFrame:
         """Write shards; give the rows of index_shards, those of the shards that stay included."""
@@ -212,20 +213,20 @@ class _Build:
         )
 
     def _tune(
-        self, query_map: QueryMap, files: dict[str, str], lists: int
+        self, query_map: QueryMap, files: dict[str, str], factory: str
     ) -> tuple[int, float, int, str]:
         """Find the fewest lists to probe that reach the target recall."""
         queries, judged_by = self._queries(query_map)
         k = min(self.context.settings.prediction.k, self.rows)
-        exact = exact_similarities(self.pool, query_map, queries, k)
+        exact = exact_answers(self.pool, query_map, queries, k)
         lake, measured, nprobe = self.context.lake, 0.0, 0
         shards = shards_of(lake, self.version)
         # Made once: it may have sent every shard to the workers.
         handle = handle_of(lake, self.context.settings, self.version, files, shards, nprobe)
-        for nprobe in nprobe_candidates(lists):
+        for nprobe in nprobe_candidates(lists_of(factory)):
             trial = replace(handle, nprobe=nprobe)
-            found = found_similarities(self.context.spark, trial, queries, k)
-            measured = recall(found, exact)
+            found = found_answers(self.context.spark, trial, queries, k)
+            measured = recall(found, exact, similarities_are_exact=factory == FLAT)
             if measured >= self.settings.target_recall:
                 break
         return nprobe, measured, k, judged_by

@@ -117,9 +117,13 @@ class Shard:
         if left_out is not None and len(left_out):
             self._selector = faiss.IDSelectorBatch(left_out)
             options["sel"] = faiss.IDSelectorNot(self._selector)
-        if self._nprobe:
-            return faiss.SearchParametersIVF(nprobe=self._nprobe, **options)  # type: ignore[call-arg]
-        return faiss.SearchParameters(**options) if options else None
+        if not self._nprobe:
+            return faiss.SearchParameters(**options) if options else None
+        lists = faiss.SearchParametersIVF(nprobe=self._nprobe, **options)  # type: ignore[call-arg]
+        if not isinstance(self._index, faiss.IndexRefine):
+            return lists
+        again = {"k_factor": self._index.k_factor, "base_index_params": lists}
+        return faiss.IndexRefineSearchParameters(**again)
 
     def ids(self, ordinals: Sequence[int] | Ordinals) -> Texts:
         """Give the ids of prompts as an array of str."""

@@ -1,0 +1,180 @@
+"""Is the index built sooner, and searched faster, than autofaiss's and than exact search?
+
+The same vectors and queries for all, 256 queries a batch, k = 100, two threads:
+
+- clusters: 1,000,000 of 512 dimensions around 2,000 Gaussian centres (sigma 0.7), unit length;
+- minilm: composed prompts by the sentence model, as many as this machine has embedded already
+  (`python -m tests.minilm 1000000 SECONDS` embeds more), 384 dimensions.
+
+Ours is what `build_index` does in its tasks: choice, training, a shard, and the search for the
+fewest lists that reach a recall@100 of 0.99. autofaiss tunes itself, once within half the bytes of
+the whole vectors, once with the memory it takes by default; where its tuning misses 0.99, its
+parameter is doubled until it reaches it. PROMPTKNN_BENCH_INDEX names the data, PROMPTKNN_BENCH_ROWS
+shortens them.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow as pa
+from rich.table import Table
+
+from promptknn.console import wide_console
+from promptknn.encoders.encoder import Vectors, unit
+from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
+from promptknn.index.shard import Ordinals, Shard
+from promptknn.index.shard_writer import ShardWriter
+from promptknn.settings import IndexSettings
+from tests.minilm import embedded_vectors
+from tests.peers import run_peer
+
+ROWS = int(os.environ.get("PROMPTKNN_BENCH_ROWS", "1000000"))
+DATA = os.environ.get("PROMPTKNN_BENCH_INDEX", "clusters,minilm").split(",")
+THREADS, BATCH, K, RECALL = 2, 256, 100, 0.99
+QUERIES, TUNING = 1_024, 256
+# Beside what is chosen.
+OTHERS = ("ivf_sq8",)
+
+
+@dataclass
+class Measured:
+    """One index: seconds to build, bytes, recall@100, queries a second."""
+
+    name: str
+    build: float
+    size: int
+    recall: float
+    rate: float
+
+
+def main() -> None:
+    faiss.omp_set_num_threads(THREADS)
+    result = {}
+    for name in DATA:
+        vectors, queries = {"clusters": _clusters, "minilm": _minilm}[name]()
+        result[name] = _measure(name, vectors, queries)
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _measure(name: str, vectors: Vectors, queries: Vectors) -> dict[str, object]:
+    tuning, queries = queries[:TUNING], queries[TUNING:]
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    exact, flat_rate = _timed(flat, queries)
+    true_of_tuning = flat.search(tuning, K)[1]
+    whole = vectors.nbytes
+    table = Table(title=f"{name}: {len(vectors):,} x {vectors.shape[1]}, {THREADS} threads")
+    for heading in ("index", "build s", "MB", "recall@100", "queries/s"):
+        table.add_column(heading, justify="right")
+    rows = [Measured("Flat", 0.0, whole, 1.0, flat_rate)]
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        judged = tuning, true_of_tuning, queries, exact
+        rows += [_ours(folder / kind, kind, vectors, *judged) for kind in ("auto", *OTHERS)]
+        del flat
+        for file, array in (("vectors", vectors), ("queries", queries), ("exact", exact)):
+            np.save(folder / f"{file}.npy", array)
+        told = {}
+        for memory in (f"{whole // 2 // 2**20}M", "16G"):
+            said = run_peer("autofaiss_index", home, memory, str(BATCH), str(THREADS))
+            best = said["best"]
+            told[memory] = said
+            who = f"autofaiss {memory}: {said['index']}, {best['parameters']}"
+            rows.append(
+                Measured(who, said["build_seconds"], said["bytes"], best["recall"], best["rate"])
+            )
+    for row in rows:
+        table.add_row(
+            row.name, f"{row.build:.1f}", f"{row.size / 1e6:,.0f}", f"{row.recall:.4f}",
+            f"{row.rate:,.0f}",
+        )  # fmt: skip
+    wide_console().print(table)
+    ours, limited, free = rows[1], rows[-2], rows[-1]
+    return {
+        "build_ratio": limited.build / ours.build,
+        "build_ratio_to_default": free.build / ours.build,
+        "rate_ratio": ours.rate / limited.rate,
+        "rate_ratio_to_default": ours.rate / free.rate,
+        "rate_ratio_to_flat": ours.rate / flat_rate,
+        "bytes_ratio_to_flat": ours.size / whole,
+        "recall": [ours.recall, limited.recall, free.recall],
+        "autofaiss": told,
+    }
+
+
+def _ours(
+    place: Path,
+    kind: str,
+    vectors: Vectors,
+    tuning: Vectors,
+    true_of_tuning: Ordinals,
+    queries: Vectors,
+    exact: Ordinals,
+) -> Measured:
+    settings = IndexSettings.model_validate({"kind": kind, "target_recall": RECALL})
+    started = time.perf_counter()
+    factory = choose(len(vectors), vectors.shape[1], settings)
+    empty = train(factory, vectors[: settings.training_rows])
+    with ShardWriter(place, empty) as writer:
+        for start in range(0, len(vectors), 10_000):
+            part = vectors[start : start + 10_000]
+            ids = pa.array([f"{number:032x}" for number in range(start, start + len(part))])
+            writer.add(ids, ids, part, part[:, :1])
+        writer.finish()
+    del empty, writer
+    nprobe = 0
+    for nprobe in nprobe_candidates(lists_of(factory)):
+        _, found = Shard(place, nprobe).search(tuning, K)
+        if _recall(found, true_of_tuning) >= RECALL:
+            break
+    built = time.perf_counter() - started
+    shard = Shard(place, nprobe)
+    found, rate = _timed(shard, queries)
+    name = f"promptknn: {factory}, nprobe {nprobe}"
+    size = (place / "vectors.faiss").stat().st_size
+    return Measured(name, built, size, _recall(found, exact), rate)
+
+
+def _timed(index: "faiss.Index | Shard", queries: Vectors) -> tuple[Ordinals, float]:
+    index.search(queries[:BATCH], K)
+    started = time.perf_counter()
+    found = [index.search(queries[a : a + BATCH], K)[1] for a in range(0, len(queries), BATCH)]
+    return np.concatenate(found), len(queries) / (time.perf_counter() - started)
+
+
+def _recall(found: Ordinals, exact: Ordinals) -> float:
+    pairs = zip(found, exact, strict=True)
+    return float(np.mean([np.isin(here, true).mean() for here, true in pairs]))
+
+
+def _clusters() -> tuple[Vectors, Vectors]:
+    draw = np.random.default_rng(0)
+    centres = draw.standard_normal((2_000, 512), dtype=np.float32)
+
+    def some(rows: int) -> Vectors:
+        found = np.empty((rows, 512), dtype=np.float32)
+        for start in range(0, rows, 10_000):
+            part = found[start : start + 10_000]
+            noise = draw.standard_normal(part.shape, dtype=np.float32)
+            part[:] = unit(centres[draw.integers(2_000, size=len(part))] + np.float32(0.7) * noise)
+        return found
+
+    return some(ROWS), some(TUNING + QUERIES)
+
+
+def _minilm() -> tuple[Vectors, Vectors]:
+    every = embedded_vectors(ROWS + TUNING + QUERIES)
+    centred = unit(every - every.mean(axis=0))
+    np.random.default_rng(0).shuffle(centred)
+    return centred[TUNING + QUERIES :], centred[: TUNING + QUERIES]
+
+
+if __name__ == "__main__":
+    main()
