@@ -4,8 +4,9 @@
 through cleaning, near duplicates and the index; then prompts are predicted for a twentieth as many
 images. Vectors are hashes of words, 384 dimensions: embedding is not measured. Each size is a
 driver of its own, on a standalone cluster of two workers of one core, so that the driver's memory
-holds no task's: its heap after a collection, looked at every few seconds, and the peak of its
-Python process. A plot of both goes to PROMPTKNN_BENCH_PLOT (growth.png in the temporary folder).
+holds no task's: its heap after a collection, looked at every few seconds (the cache of broadcasts,
+which goes to the disk where it must, apart), and the peak of its Python process. A plot of both
+goes to PROMPTKNN_BENCH_PLOT (growth.png in the temporary folder).
 """
 
 import json
@@ -74,6 +75,7 @@ class Measured:
     stage: str
     seconds: float
     heap: float
+    cached: float
     python: float
     message: str
 
@@ -86,14 +88,17 @@ class Watch:
         assert java is not None
         self._java, self._beans = java, java.java.lang.management.ManagementFactory
         self._stop = threading.Event()
-        self.heap = 0.0
+        self.heap = self.cached = 0.0
         # Forgets the peak so far.
         Path("/proc/self/clear_refs").write_text("5")
 
     def look(self) -> None:
         self._java.System.gc()
         used = self._beans.getMemoryMXBean().getHeapMemoryUsage().getUsed()
-        self.heap = max(self.heap, used / _MEGABYTE)
+        # Broadcast blocks: they go to the disk where the heap is needed.
+        cached = self._java.org.apache.spark.SparkEnv.get().memoryManager().storageMemoryUsed()
+        self.heap = max(self.heap, (used - cached) / _MEGABYTE)
+        self.cached = max(self.cached, cached / _MEGABYTE)
 
     def __enter__(self) -> "Watch":
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -174,7 +179,7 @@ def _measured(context: Context, stage: Stage) -> Measured:
         started = time.perf_counter()
         counts = stage.run(context)
         seconds = time.perf_counter() - started
-    measured = Measured(stage.name, seconds, watch.heap, watch.python, counts.message)
+    measured = Measured(stage.name, seconds, watch.heap, watch.cached, watch.python, counts.message)
     sys.stderr.write(f"{measured}\n")
     return measured
 
@@ -225,14 +230,15 @@ def _named(embedded: DataFrame, models: Models) -> DataFrame:
 def _say(found: Mapping[int, list[Measured]]) -> None:
     stages = [each.stage for each in found[SIZES[0]]]
     table = Table(title=f"Microseconds a prompt, an image for {PROMPTS_AN_IMAGE}; driver in MB")
-    for heading in ("prompts", *stages, "in all", "heap", "Python"):
+    for heading in ("prompts", *stages, "in all", "heap", "cache", "Python"):
         table.add_column(heading.replace("_", " "), justify="right")
     costs = {size: 1e6 * sum(s.seconds for s in stages) / size for size, stages in found.items()}
     heap = {size: max(stage.heap for stage in stages) for size, stages in found.items()}
+    cached = {size: max(stage.cached for stage in stages) for size, stages in found.items()}
     python = {size: max(stage.python for stage in stages) for size, stages in found.items()}
     for size, measured in found.items():
         each = [1e6 * stage.seconds / size for stage in measured]
-        numbers = (*each, costs[size], heap[size], python[size])
+        numbers = (*each, costs[size], heap[size], cached[size], python[size])
         table.add_row(f"{size:,}", *(f"{number:,.0f}" for number in numbers))
     wide_console(stderr=False).print(table)
     _plot(costs, heap, python)
