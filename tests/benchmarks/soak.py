@@ -4,10 +4,11 @@ One long-lived Spark session with a fixed heap does 20 cycles on one lake: 200 n
 pictures (crops of scikit-image's photographs), every stage before the index, the index, the
 predictions; every fourth cycle ends with maintenance, whose retention is set to nothing here.
 Measured after each cycle: the driver's heap after a collection, what its Python process and the
-largest Python worker hold for themselves, and the files of tables, index and host cache. What grows
-from the fourth cycle on, by a linear regression whose 95 % interval lies above 0, must grow by less
-than 0.5 % of its mean a cycle; files are compared after maintenance, where the lake holds more
-prompts but no more versions.
+largest Python worker hold for themselves, the files of tables, and the files of the index and of
+the host's cache that no kept version needs. What grows from the fourth cycle on, by a linear
+regression whose 95 % interval lies above 0, must grow by less than 0.5 % of its mean a cycle; files
+are compared after maintenance, where the lake holds more prompts but no more versions, and where
+the index and the cache must hold nothing unneeded.
 """
 
 import json
@@ -31,6 +32,9 @@ from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
 from promptknn.encoders.embed_prompts import EmbedPrompts
 from promptknn.images.embed_images import EmbedImages
 from promptknn.index.build import BuildIndex
+from promptknn.index.distribution import SharedFolder
+from promptknn.index.version import QUERY_MAP_FOLDER
+from promptknn.lake import Lake
 from promptknn.maintenance.maintain_lake import MaintainLake
 from promptknn.maintenance.settings import MaintenanceSettings
 from promptknn.prediction.predict import PredictPrompts
@@ -40,6 +44,7 @@ from promptknn.session import open_session
 from promptknn.settings import Settings
 from promptknn.sources.demo import compose
 from promptknn.sources.ingest import IngestPrompts
+from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 from tests.photographs import photograph
 from tests.small import INTERPRETED
 
@@ -50,6 +55,7 @@ SETTLED = 3
 NEGLIGIBLE = 0.005
 _PHOTOGRAPHS = ("chelsea", "coffee", "rocket", "astronaut")
 _MEGABYTE = 1_000_000
+_BESIDE = (".lock", ".checked")
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class Look:
     worker: float
     data_files: int
     log_files: int
-    index_files: int
-    cache_files: int
+    unneeded_in_index: int
+    unneeded_in_cache: int
 
 
 MEMORY = ("heap", "driver", "worker")
@@ -133,7 +139,8 @@ def look(spark: SparkSession, home: Path, cycle: int, seconds: float, worker: fl
         time.sleep(0.5)
     beans = java.java.lang.management.ManagementFactory
     files = [path for path in (home / "lake").rglob("*") if path.is_file()]
-    index, log = home / "lake" / "index", "_delta_log"
+    log = "_delta_log"
+    in_index, in_cache = _unneeded(spark, home)
     return Look(
         cycle=cycle,
         seconds=round(seconds, 1),
@@ -142,9 +149,23 @@ def look(spark: SparkSession, home: Path, cycle: int, seconds: float, worker: fl
         worker=worker,
         data_files=sum(path.suffix == ".parquet" and log not in path.parts for path in files),
         log_files=sum(log in path.parts and not path.name.endswith(".crc") for path in files),
-        index_files=sum(index in path.parents for path in files),
-        cache_files=sum(path.is_file() for path in (home / "cache").rglob("*")),
+        unneeded_in_index=in_index,
+        unneeded_in_cache=in_cache,
     )
+
+
+def _unneeded(spark: SparkSession, home: Path) -> tuple[int, int]:
+    """Count the files of the index and of the host's cache that no version in the tables needs."""
+    lake, root, cache = Lake(spark, str(home / "lake"), "soak"), home / "lake/index", home / "cache"
+    shards = lake.read(INDEX_SHARDS).select("path", "files").collect()
+    versions = lake.read(INDEX_VERSIONS).select("index_version", "files").collect()
+    folders = {root / shard.path for shard in shards}
+    folders |= {root / version.index_version / QUERY_MAP_FOLDER for version in versions}
+    copies = {SharedFolder("", row.files).place(cache).name for row in [*shards, *versions]}
+    in_index = (path for path in root.rglob("*") if path.is_file() and path.parent not in folders)
+    # A copy is a folder with a lock and a stamp beside it; other files are reference vectors.
+    in_cache = (path for path in cache.iterdir() if path.is_dir() or path.suffix in _BESIDE)
+    return len(list(in_index)), sum(path.stem not in copies for path in in_cache)
 
 
 def _own_memory(process: int) -> float:
@@ -228,10 +249,11 @@ def say(looks: Sequence[Look]) -> int:
         "trends": {n: {k: round(v, 4) for k, v in asdict(t).items()} for n, t in trends.items()},
         "log_files_a_cycle": round(looks[-1].log_files / len(looks), 1),
         "grows": [name for name, trend in trends.items() if trend.grows],
+        "unneeded": sum(each.unneeded_in_index + each.unneeded_in_cache for each in maintained),
         "seconds": round(sum(each.seconds for each in looks), 1),
     }
     sys.stdout.write(json.dumps(said) + "\n")
-    return 1 if said["grows"] else 0
+    return 1 if said["grows"] or said["unneeded"] else 0
 
 
 def _trend(looks: Sequence[Look], name: str) -> Trend:

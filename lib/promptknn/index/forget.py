@@ -1,4 +1,4 @@
-"""Forgetting index versions: their rows, and this host's copies of their shards."""
+"""Forgetting index versions: their rows, and this host's copies of their shards and maps."""
 
 from promptknn.index.distribution import SharedFolder
 from promptknn.lake import Lake
@@ -8,7 +8,7 @@ from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 
 
 def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None:
-    """Delete the rows of versions, and the copies that this host's cache has of their shards.
+    """Delete the rows of versions, and the copies that this host's cache has of their files.
 
     The shards themselves stay for the jobs that read them; `maintain_lake` drops folders that no
     row names once they are old enough.
@@ -20,7 +20,11 @@ def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None
     """
     if not gone:
         return
-    shards = lake.read(INDEX_SHARDS).select("index_version", "path", "files").collect()
+    folders = [
+        row
+        for table in (INDEX_SHARDS, INDEX_VERSIONS)
+        for row in lake.read(table).select("index_version", "files").collect()
+    ]
     named = ", ".join(sql_text(version) for version in sorted(gone))
     # The rows first: files that no row names are found again by the next run of maintain_lake.
     for table in (INDEX_VERSIONS, INDEX_SHARDS):
@@ -29,9 +33,10 @@ def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None
     left, unneeded = (
         {
             folder.place(cache): folder
-            for shard in shards
-            if (shard.index_version in gone) == forgotten
-            for folder in [SharedFolder(shard.path, shard.files)]
+            for row in folders
+            if (row.index_version in gone) == forgotten
+            # Copies are named by what the files hold.
+            for folder in [SharedFolder("", row.files)]
         }
         for forgotten in (False, True)
     )
