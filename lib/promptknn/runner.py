@@ -1,5 +1,6 @@
 """Runs stages: creates tables, shows progress, times, and records every run."""
 
+import gc
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -70,6 +71,9 @@ def _run_one(
             keep(error)
         raise
     display.done(stage.name, counts, keep(None).seconds)
+    # Java keeps a frame's plan until Python finds that nobody holds the frame: its own collector
+    # may let hours pass, for it does not see that heap.
+    gc.collect()
     return counts
 
 

@@ -26,7 +26,7 @@ _LOCAL = {
     # VACUUM starts as many tasks as this says, 10,000 of them, for a table of three files too.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     "spark.ui.enabled": "false",
-    # Nothing shows them, but Spark keeps the plans of a thousand queries: 100 MB of a long session.
+    # Nothing shows them, but Spark would keep those of a thousand queries.
     "spark.sql.ui.retainedExecutions": "20",
     "spark.ui.retainedJobs": "100",
     "spark.ui.retainedStages": "100",

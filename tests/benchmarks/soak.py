@@ -136,7 +136,7 @@ def look(spark: SparkSession, home: Path, cycle: int, seconds: float, worker: fl
     # The second one takes what the first has found to be unreachable through cleaners.
     for _ in range(2):
         java.System.gc()
-        time.sleep(0.5)
+        time.sleep(1)
     beans = java.java.lang.management.ManagementFactory
     files = [path for path in (home / "lake").rglob("*") if path.is_file()]
     log = "_delta_log"
