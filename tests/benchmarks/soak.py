@@ -33,7 +33,7 @@ from promptknn.encoders.embed_prompts import EmbedPrompts
 from promptknn.images.embed_images import EmbedImages
 from promptknn.index.build import BuildIndex
 from promptknn.index.distribution import SharedFolder
-from promptknn.index.version import QUERY_MAP_FOLDER
+from promptknn.index.version import QUERY_MAP_FOLDER, query_map_folder
 from promptknn.lake import Lake
 from promptknn.maintenance.maintain_lake import MaintainLake
 from promptknn.maintenance.settings import MaintenanceSettings
@@ -161,8 +161,12 @@ def _unneeded(spark: SparkSession, home: Path) -> tuple[int, int]:
     versions = lake.read(INDEX_VERSIONS).select("index_version", "files").collect()
     folders = {root / shard.path for shard in shards}
     folders |= {root / version.index_version / QUERY_MAP_FOLDER for version in versions}
-    copies = {SharedFolder("", row.files).place(cache).name for row in [*shards, *versions]}
-    in_index = (path for path in root.rglob("*") if path.is_file() and path.parent not in folders)
+    copied = [SharedFolder("", shard.files) for shard in shards]
+    copied += [query_map_folder(root, row.index_version, row.files) for row in versions]
+    copies = {folder.place(cache).name for folder in copied}
+    in_index = (
+        path for path in root.glob("*/**/*") if path.is_file() and path.parent not in folders
+    )
     # A copy is a folder with a lock and a stamp beside it; other files are reference vectors.
     in_cache = (path for path in cache.iterdir() if path.is_dir() or path.suffix in _BESIDE)
     return len(list(in_index)), sum(path.stem not in copies for path in in_cache)

@@ -1,9 +1,14 @@
 """Forgetting index versions: their rows, and this host's copies of their shards and maps."""
 
+from pathlib import Path
+
+from pyspark.sql import Row
+
 from promptknn.index.distribution import SharedFolder
+from promptknn.index.version import query_map_folder
 from promptknn.lake import Lake
 from promptknn.settings import IndexSettings
-from promptknn.table import sql_text
+from promptknn.table import Table, sql_text
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 
 
@@ -20,10 +25,12 @@ def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None
     """
     if not gone:
         return
-    folders = [
-        row
-        for table in (INDEX_SHARDS, INDEX_VERSIONS)
-        for row in lake.read(table).select("index_version", "files").collect()
+    copied = [
+        *((row.index_version, SharedFolder("", row.files)) for row in _files(lake, INDEX_SHARDS)),
+        *(
+            (row.index_version, query_map_folder(Path(), row.index_version, row.files))
+            for row in _files(lake, INDEX_VERSIONS)
+        ),
     ]
     named = ", ".join(sql_text(version) for version in sorted(gone))
     # The rows first: files that no row names are found again by the next run of maintain_lake.
@@ -33,12 +40,14 @@ def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None
     left, unneeded = (
         {
             folder.place(cache): folder
-            for row in folders
-            if (row.index_version in gone) == forgotten
-            # Copies are named by what the files hold.
-            for folder in [SharedFolder("", row.files)]
+            for version, folder in copied
+            if (version in gone) == forgotten
         }
         for forgotten in (False, True)
     )
     for place in unneeded.keys() - left.keys():
         unneeded[place].discard(cache)
+
+
+def _files(lake: Lake, table: Table) -> list[Row]:
+    return lake.read(table).select("index_version", "files").collect()
