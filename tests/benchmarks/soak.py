@@ -138,13 +138,15 @@ def look(spark: SparkSession, home: Path, cycle: int, seconds: float, worker: fl
         java.System.gc()
         time.sleep(1)
     beans = java.java.lang.management.ManagementFactory
+    # Now: the queries below leave garbage.
+    heap = beans.getMemoryMXBean().getHeapMemoryUsage().getUsed() / _MEGABYTE
     files = [path for path in (home / "lake").rglob("*") if path.is_file()]
     log = "_delta_log"
     in_index, in_cache = _unneeded(spark, home)
     return Look(
         cycle=cycle,
         seconds=round(seconds, 1),
-        heap=beans.getMemoryMXBean().getHeapMemoryUsage().getUsed() / _MEGABYTE,
+        heap=heap,
         driver=_own_memory(os.getpid()),
         worker=worker,
         data_files=sum(path.suffix == ".parquet" and log not in path.parts for path in files),
