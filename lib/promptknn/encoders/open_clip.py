@@ -15,15 +15,16 @@ from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
 from promptknn.encoders.memory import keep_freed_memory
+from promptknn.encoders.revision import revision_folder
 from promptknn.encoders.settings import ClipSettings
 from promptknn.encoders.text_context import encode_tokens
-from promptknn.errors import ModelLoadError
+from promptknn.errors import ModelLoadError, SettingsError
 
 if TYPE_CHECKING:
     import open_clip
     import torch
 
-_LOCAL = "local-dir:"
+_LOCAL, _HUB = "local-dir:", "hf-hub:"
 Transform = Callable[[Image], "torch.Tensor"]
 Tokenizer = Callable[[Sequence[str]], "torch.Tensor"]
 
@@ -72,11 +73,15 @@ def load_open_clip(
     import open_clip
 
     try:
+        name = settings.model
+        if settings.revision:
+            repository = name.removeprefix(_HUB)
+            name = f"{_LOCAL}{revision_folder(repository, settings.revision)}"
         # Without weights create_model_and_transforms only warns, and starts from random ones.
         model, transform = open_clip.create_model_from_pretrained(
-            settings.model, pretrained=settings.pretrained, device=device, weights_only=True
+            name, pretrained=settings.pretrained, device=device, weights_only=True
         )
-        return model, transform, open_clip.get_tokenizer(settings.model)
+        return model, transform, open_clip.get_tokenizer(name)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelLoadError(
@@ -88,7 +93,19 @@ def load_open_clip(
 
 
 def open_clip_identity(settings: ClipSettings) -> str:
-    """Name the model and its weights, as the tables do; a local folder by its content."""
+    """Name the model and its weights, as the tables do; a local folder by its content.
+
+    Raises:
+        ModelLoadError: the folder is not there.
+        SettingsError: a revision is set for a model that is not of the hub.
+    """
+    if settings.revision:
+        if not settings.model.startswith(_HUB):
+            raise SettingsError(
+                f"clip.revision is of models of the hub, and '{settings.model}' is none: set "
+                f"`clip.model` to hf-hub:maker/model, or leave it out."
+            )
+        return f"{settings.model}@{settings.revision}"
     if settings.model.startswith(_LOCAL):
         folder = Path(settings.model.removeprefix(_LOCAL))
         if not folder.is_dir():

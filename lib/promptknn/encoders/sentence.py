@@ -12,8 +12,9 @@ import numpy as np
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.revision import revision_folder, sentence_repository
 from promptknn.encoders.settings import SentenceSettings
-from promptknn.errors import ModelLoadError
+from promptknn.errors import ModelLoadError, SettingsError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -32,7 +33,7 @@ class SentenceEncoder:
         Raises:
             ModelLoadError: there is no such model here, or no network to fetch it.
         """
-        self._model = _load(settings.model)
+        self._model = _load(settings)
         self._batch_size = settings.batch_size
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
@@ -64,10 +65,19 @@ def sentence_encoder(settings: SentenceSettings, identity: str) -> SentenceEncod
 
 
 def sentence_identity(settings: SentenceSettings) -> str:
-    """Name the model and its weights, as the tables do."""
+    """Name the model and its weights, as the tables do.
+
+    Raises:
+        SettingsError: a revision is set for a model that is not of the hub.
+    """
     folder = local_folder(settings.model)
     if folder is None:
-        return settings.model
+        return f"{settings.model}@{settings.revision}" if settings.revision else settings.model
+    if settings.revision:
+        raise SettingsError(
+            f"sentence.revision is of models of the hub, and '{settings.model}' is here: leave it "
+            f"out."
+        )
     name = "all-MiniLM-L6-v2" if settings.model in _PACKAGED else folder.name
     return f"{name}@{fingerprint([folder])}"
 
@@ -83,14 +93,17 @@ def local_folder(model: str) -> Path | None:
     return None
 
 
-def _load(model: str) -> "SentenceTransformer":
+def _load(settings: SentenceSettings) -> "SentenceTransformer":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    model = settings.model
     folder = local_folder(model)
     try:
+        if folder is None and settings.revision:
+            folder = revision_folder(sentence_repository(model), settings.revision)
         return SentenceTransformer(
             str(folder or model), device=str(task_device()), trust_remote_code=False
         )

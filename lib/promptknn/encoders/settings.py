@@ -14,6 +14,8 @@ class ClipSettings(Section):
 
     model: str = PACKAGE_DEFAULT
     pretrained: str | None = None
+    # Branch, tag or commit of a model of the hub; only a commit is the same weights for ever.
+    revision: str | None = None
     batch_size: int = Field(default=64, ge=1)
     views: Literal[1, 2, 5, 11] = 11
 
@@ -22,6 +24,8 @@ class SentenceSettings(Section):
     """The Sentence Transformer in whose space prompts are predicted and scored."""
 
     model: str = "all-MiniLM-L6-v2"
+    # As in `clip`.
+    revision: str | None = None
     batch_size: int = Field(default=64, ge=1)
 
 
