@@ -1,8 +1,9 @@
 """Does a lake that is fed for weeks stay within its memory and its files?
 
-One long-lived Spark session with a fixed heap does 20 cycles on one lake: 200 new prompts, 3 new
-pictures (crops of scikit-image's photographs), every stage before the index, the index, the
-predictions; every fourth cycle ends with maintenance, whose retention is set to nothing here.
+One long-lived Spark session with a fixed heap does 20 cycles on one lake: 26,000 new prompts in the
+first, so that the blocks in which vectors are held are full, then 200; each time 3 new pictures
+(crops of scikit-image's photographs), every stage before the index, the index, the predictions;
+every fourth cycle ends with maintenance, whose retention is set to nothing here.
 Measured after each cycle: the driver's heap after a collection, what its Python process and the
 largest Python worker hold for themselves, the files of tables, and the files of the index and of
 the host's cache that no kept version needs. What grows from the fourth cycle on, by a linear
@@ -49,7 +50,7 @@ from tests.photographs import photograph
 from tests.small import INTERPRETED
 
 CYCLES = int(os.environ.get("PROMPTKNN_SOAK_CYCLES", "20"))
-PROMPTS, PICTURES, MAINTAINED_EVERY = 200, 3, 4
+FIRST, PROMPTS, PICTURES, MAINTAINED_EVERY = 26_000, 200, 3, 4
 # Caches fill and models load before.
 SETTLED = 3
 NEGLIGIBLE = 0.005
@@ -120,7 +121,8 @@ def feed(home: Path, cycle: int, texts: Sequence[str]) -> None:
     """Add a cycle's prompts and pictures."""
     for folder in ("prompts", "pictures"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    own = texts[cycle * PROMPTS : (cycle + 1) * PROMPTS]
+    start = FIRST + (cycle - 1) * PROMPTS
+    own = texts[start : start + PROMPTS] if cycle else texts[:FIRST]
     (home / "prompts" / f"{cycle:02d}.txt").write_text("\n".join(own), encoding="utf-8")
     draw = np.random.default_rng(cycle)
     for number in range(PICTURES):
@@ -198,7 +200,7 @@ def _workers() -> Iterator[int]:
 
 def main() -> int:
     """Do the cycles; 1 when something grows."""
-    texts = compose(PROMPTS * CYCLES, seed=0)
+    texts = compose(FIRST + PROMPTS * (CYCLES - 1), seed=0)
     looks: list[Look] = []
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -229,7 +231,8 @@ def main() -> int:
 def say(looks: Sequence[Look]) -> int:
     """Show every cycle and the trends; 1 when something grows."""
     names = list(asdict(looks[0]))
-    table = Table(title=f"{PROMPTS} prompts and {PICTURES} pictures a cycle; memory in MB")
+    each_cycle = f"{FIRST:,} prompts, then {PROMPTS}, and {PICTURES} pictures a cycle"
+    table = Table(title=f"{each_cycle}; memory in MB")
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     for each in looks:
