@@ -88,6 +88,8 @@ class Trend:
 
     @classmethod
     def of(cls, cycles: Sequence[int], values: Sequence[float]) -> "Trend":
+        if len(set(values)) == 1:
+            return cls(0.0, 0.0, 0.0, values[0])
         fit = stats.linregress(cycles, values)
         half = fit.stderr * stats.t.ppf(0.975, len(cycles) - 2)
         return cls(fit.slope, fit.slope - half, fit.slope + half, float(np.mean(values)))
