@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
 from promptknn.encoders.embed_prompts import EmbedPrompts
 from promptknn.images.embed_images import EmbedImages
 from promptknn.index.build import BuildIndex
-from promptknn.index.distribution import SharedFolder
-from promptknn.index.version import QUERY_MAP_FOLDER, query_map_folder
+from promptknn.index.forget import copied_folders
+from promptknn.index.version import QUERY_MAP_FOLDER
 from promptknn.lake import Lake
 from promptknn.maintenance.maintain_lake import MaintainLake
 from promptknn.maintenance.settings import MaintenanceSettings
@@ -47,6 +47,7 @@ from promptknn.sources.demo import compose
 from promptknn.sources.ingest import IngestPrompts
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 from tests.photographs import photograph
+from tests.processes import python_workers
 from tests.small import INTERPRETED
 
 CYCLES = int(os.environ.get("PROMPTKNN_SOAK_CYCLES", "20"))
@@ -163,13 +164,11 @@ def look(spark: SparkSession, home: Path, cycle: int, seconds: float, worker: fl
 def _unneeded(spark: SparkSession, home: Path) -> tuple[int, int]:
     """Count the files of the index and of the host's cache that no version in the tables needs."""
     lake, root, cache = Lake(spark, str(home / "lake"), "soak"), home / "lake/index", home / "cache"
-    shards = lake.read(INDEX_SHARDS).select("path", "files").collect()
-    versions = lake.read(INDEX_VERSIONS).select("index_version", "files").collect()
+    shards = lake.read(INDEX_SHARDS).select("path").collect()
+    versions = lake.read(INDEX_VERSIONS).select("index_version").collect()
     folders = {root / shard.path for shard in shards}
     folders |= {root / version.index_version / QUERY_MAP_FOLDER for version in versions}
-    copied = [SharedFolder("", shard.files) for shard in shards]
-    copied += [query_map_folder(root, row.index_version, row.files) for row in versions]
-    copies = {folder.place(cache).name for folder in copied}
+    copies = {folder.place(cache).name for _, folder in copied_folders(lake)}
     in_index = (
         path for path in root.glob("*/**/*") if path.is_file() and path.parent not in folders
     )
@@ -183,21 +182,6 @@ def _own_memory(process: int) -> float:
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     (kilobytes,) = (line.split()[1] for line in lines if line.startswith("Pss_Anon:"))
     return int(kilobytes) * 1024 / _MEGABYTE
-
-
-def _workers() -> Iterator[int]:
-    """Find this process's Python workers: children of the daemon that its JVM started."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except FileNotFoundError:
-            continue
-    below = {os.getpid()}
-    # The JVM, its daemon, the daemon's workers.
-    for _ in range(3):
-        below = {child for child, parent in parents.items() if parent in below}
-    yield from below
 
 
 def main() -> int:
@@ -221,7 +205,7 @@ def main() -> int:
             feed(home, cycle, texts)
             run_stages(spark, settings, stages, display)
             # Now: a worker that idles for a minute ends.
-            worker = max(map(_own_memory, _workers()))
+            worker = max(map(_own_memory, python_workers(os.getpid())))
             if (cycle + 1) % MAINTAINED_EVERY == 0:
                 run_stages(spark, settings, [MaintainLake()], display)
             looks.append(look(spark, home, cycle, time.monotonic() - started, worker))

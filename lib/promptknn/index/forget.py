@@ -25,13 +25,7 @@ def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None
     """
     if not gone:
         return
-    copied = [
-        *((row.index_version, SharedFolder("", row.files)) for row in _files(lake, INDEX_SHARDS)),
-        *(
-            (row.index_version, query_map_folder(Path(), row.index_version, row.files))
-            for row in _files(lake, INDEX_VERSIONS)
-        ),
-    ]
+    copied = copied_folders(lake)
     named = ", ".join(sql_text(version) for version in sorted(gone))
     # The rows first: files that no row names are found again by the next run of maintain_lake.
     for table in (INDEX_VERSIONS, INDEX_SHARDS):
@@ -49,5 +43,15 @@ def forget_versions(lake: Lake, settings: IndexSettings, gone: set[str]) -> None
         unneeded[place].discard(cache)
 
 
-def _files(lake: Lake, table: Table) -> list[Row]:
-    return lake.read(table).select("index_version", "files").collect()
+def copied_folders(lake: Lake) -> list[tuple[str, SharedFolder]]:
+    """Give what hosts may have copies of, each with the index version that uses it."""
+
+    def files(table: Table) -> list[Row]:
+        return lake.read(table).select("index_version", "files").collect()
+
+    shards = [(row.index_version, SharedFolder("", row.files)) for row in files(INDEX_SHARDS)]
+    maps = [
+        (row.index_version, query_map_folder(Path(), row.index_version, row.files))
+        for row in files(INDEX_VERSIONS)
+    ]
+    return shards + maps
