@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from promptknn.errors import MissingInputError
 from promptknn.lake import Lake
+from promptknn.materialised import materialised
 from promptknn.table import Table
 from promptknn.tables import ALL_TABLES, PROMPTS, REJECTED_PROMPTS
 
@@ -128,6 +129,20 @@ def test_inserting_twice_adds_no_rows(anywhere: Lake, spark: SparkSession) -> No
     assert sorted(int(row.source_row_id) for row in rows) == list(range(12))
     first = {int(row.source_row_id) for row in rows if row.run_id == "first-run"}
     assert first == set(range(10))
+
+
+def test_a_pinned_table_stays_and_what_is_kept_of_it_too(
+    anywhere: Lake, spark: SparkSession
+) -> None:
+    anywhere.create([REJECTED_PROMPTS])
+    anywhere.insert(REJECTED_PROMPTS, rejected(spark, 0, 10))
+    pinned = anywhere.read_pinned(REJECTED_PROMPTS)
+    with materialised(pinned.withColumn("computed", F.rand())) as kept:
+        before = sorted(row.computed for row in kept.collect())
+        anywhere.insert(REJECTED_PROMPTS, rejected(spark, 10, 12))
+        assert pinned.count() == 10
+        assert sorted(row.computed for row in kept.collect()) == before
+    assert anywhere.read(REJECTED_PROMPTS).count() == 12
 
 
 def test_creating_twice_keeps_rows(anywhere: Lake, spark: SparkSession) -> None:

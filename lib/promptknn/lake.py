@@ -80,6 +80,14 @@ class Lake:
             ) from error
         return frame
 
+    def read_pinned(self, table: Table) -> DataFrame:
+        """Read a table as it is now, whatever is written to it later.
+
+        Spark computes what it keeps of a frame anew when a table that the frame reads changes.
+        """
+        now = self.version(table)
+        return self.spark.sql(f"SELECT * FROM {self.reference(table)} VERSION AS OF {now}")
+
     def read_if_there(self, table: Table) -> DataFrame | None:
         """Read a table, or give None where no job has created it."""
         try:

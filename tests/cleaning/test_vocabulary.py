@@ -4,10 +4,12 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.testing import assertDataFrameEqual
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
@@ -96,6 +98,14 @@ def test_dropped_terms_take_their_own_punctuation_along(text: str, dropped: str,
 
 
 texts = st.text(alphabet="abC é'\u2019,.!()-_ 1ñ|", max_size=40).map(normalise)
+
+RUN = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['\u2019][\p{L}\p{M}\p{N}]+)*")
+
+
+@given(text=texts)
+def test_a_run_with_a_digit_is_no_term_and_any_other_is_one(text: str) -> None:
+    runs = [run.lower().replace("\u2019", "'") for run in RUN.findall(text)]
+    assert terms_of(text) == list(dict.fromkeys(run for run in runs if "1" not in run))
 
 
 @given(text=texts, terms=st.lists(st.sampled_from(["a", "b", "ab", "é", "c'a", "ñ"]), max_size=4))
@@ -228,9 +238,23 @@ def test_another_limit_judges_known_terms_anew(copied: Lake) -> None:
     assert texts["a photorealistic zebra by Artgerm"] == "a zebra by"
 
 
-def test_drop_prompt_refuses_and_names_the_first_unknown_term(lake: Lake) -> None:
+def test_terms_too_many_for_a_worker_are_joined_to_the_same_end(dropped: Lake, lake: Lake) -> None:
     add_raw(lake, "captions", TEXTS)
-    clean(lake, DROP_PROMPT)
+    clean(lake, changed(DROP_TERM, cleaning__vocabulary__broadcast_below=0))
+    for table, columns in (
+        (PROMPTS, ("prompt_id", "text", "original_text", "source_row_id")),
+        (REJECTED_PROMPTS, ("source_row_id", "text", "reason", "detail")),
+        (PROMPT_TERMS, ("term", "count", "nearest_word", "kept")),
+    ):
+        assertDataFrameEqual(*(each.read(table).select(*columns) for each in (lake, dropped)))
+
+
+@pytest.mark.parametrize("broadcast_below", [0, 1_000])
+def test_drop_prompt_refuses_and_names_the_first_unknown_term(
+    lake: Lake, broadcast_below: int
+) -> None:
+    add_raw(lake, "captions", TEXTS)
+    clean(lake, changed(DROP_PROMPT, cleaning__vocabulary__broadcast_below=broadcast_below))
     texts = {row.text for row in lake.read(PROMPTS).collect()}
     assert texts == {"a castle, sharp focus", "a castle by, sharp focus", "a café on a hill"}
     assert refusals(lake) == {

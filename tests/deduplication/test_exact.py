@@ -21,7 +21,7 @@ def test_column_and_function_give_one_id(spark: SparkSession) -> None:
 def test_first_row_by_source_and_id_is_kept_whatever_the_partitions(spark: SparkSession) -> None:
     frame = spark.createDataFrame(ROWS, "source string, source_row_id string, prompt_id string")
     for partitions in (1, 3):
-        marked = frame.repartition(partitions).withColumn("first", first_of_each())
+        marked = frame.repartition(partitions).withColumn("first", first_of_each("prompt_id"))
         kept = marked.where("first").collect()
         assert sorted((row.prompt_id, row.source, row.source_row_id) for row in kept) == [
             ("p", "a", "10"), ("q", "b", "3"), ("r", "c", "0"),

