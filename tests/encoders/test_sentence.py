@@ -46,6 +46,10 @@ def test_the_batch_size_does_not_change_vectors(encoder: SentenceEncoder) -> Non
     np.testing.assert_allclose(small.encode_texts(TEXTS), encoder.encode_texts(TEXTS), atol=1e-5)
 
 
+def test_no_text_gives_no_vector(encoder: SentenceEncoder) -> None:
+    assert encoder.encode_texts([]).shape == (0, 384)
+
+
 def test_texts_that_mean_the_same_are_nearer(encoder: SentenceEncoder) -> None:
     cat, kitten, rockets, *_ = encoder.encode_texts(TEXTS)
     assert cat @ kitten > 0.6 > 0.3 > cat @ rockets

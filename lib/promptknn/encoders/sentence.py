@@ -42,6 +42,8 @@ class SentenceEncoder:
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""
         # The model sorts texts by characters; among texts of as many tokens nothing is padded.
+        if not texts:
+            return np.empty((0, self._model.get_embedding_dimension()), dtype=np.float32)
         lengths = self._tokens(texts)
         order = np.argsort(lengths, kind="stable")
         edges = np.flatnonzero(np.diff(lengths[order])) + 1
