@@ -212,9 +212,9 @@ def plan_of(rates: Rates, prompts: int, gpus: int, hours: Mapping[str, float]) -
     """Sum up the parts, and find what is furthest beyond its limit."""
     whole = sum(took for part, took in hours.items() if part != PICTURES)
     index, memory = prompts * rates.indexed, min(gpus, GPUS_A_HOST) * MEMORY
-    day = LONGEST_DAYS * 24
+    longest = LONGEST_DAYS * 24
     beyond = {
-        **{part: took / day for part, took in hours.items() if part != PICTURES},
+        **{part: took / longest for part, took in hours.items() if part != PICTURES},
         "a copy of the index in memory": index / memory,
     }
     first = max(beyond, key=lambda what: beyond[what])
