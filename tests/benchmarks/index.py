@@ -73,11 +73,19 @@ def _measure(name: str, vectors: Vectors, queries: Vectors) -> dict[str, object]
     table = Table(title=f"{name}: {len(vectors):,} x {vectors.shape[1]}, {THREADS} threads")
     for heading in ("index", "build s", "MB", "recall@100", "queries/s"):
         table.add_column(heading, justify="right")
-    rows = [Measured("Flat", 0.0, whole, 1.0, flat_rate)]
+    rows: list[Measured] = []
+
+    def found(measured: Measured) -> None:
+        # autofaiss may take an hour for the next one.
+        sys.stderr.write(f"{measured}\n")
+        rows.append(measured)
+
+    found(Measured("Flat", 0.0, whole, 1.0, flat_rate))
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         judged = tuning, true_of_tuning, queries, exact
-        rows += [_ours(folder / kind, kind, vectors, *judged) for kind in ("auto", *OTHERS)]
+        for kind in ("auto", *OTHERS):
+            found(_ours(folder / kind, kind, vectors, *judged))
         del flat
         for file, array in (("vectors", vectors), ("queries", queries), ("exact", exact)):
             np.save(folder / f"{file}.npy", array)
@@ -87,9 +95,7 @@ def _measure(name: str, vectors: Vectors, queries: Vectors) -> dict[str, object]
             best = said["best"]
             told[memory] = said
             who = f"autofaiss {memory}: {said['index']}, {best['parameters']}"
-            rows.append(
-                Measured(who, said["build_seconds"], said["bytes"], best["recall"], best["rate"])
-            )
+            found(Measured(who, said["build_seconds"], said["bytes"], best["recall"], best["rate"]))
     for row in rows:
         table.add_row(
             row.name, f"{row.build:.1f}", f"{row.size / 1e6:,.0f}", f"{row.recall:.4f}",

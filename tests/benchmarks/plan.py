@@ -6,8 +6,9 @@ the operations of CLIP's towers and of Stable Diffusion's U-Net (torch counts th
 at an assumed share of a card's peak. All that is assumed stands at the head of this file, and above
 the table.
 
-Each prompt costs the same in every stage but the search for near duplicates: its number of lists
-has a limit, so that beyond it the pairs grow with the square of the prompts.
+Each prompt costs the same in every stage but the search for near duplicates, whose pairs grow with
+the square of the prompts, divided by the number of lists: all of its time at the larger size is
+taken for theirs.
 """
 
 import json
@@ -25,6 +26,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from promptknn.console import wide_console
+from promptknn.deduplication.pruning import lists_for
 from promptknn.encoders.models import Models
 from promptknn.images.settings import GenerationSettings
 from promptknn.index.factory import bytes_a_vector
@@ -40,7 +42,7 @@ GPUS_A_HOST, CORES, MEMORY, PRICE_AN_HOUR = 8, 12, 125e9, 3.0
 LONGEST_DAYS = 7
 MODEL, SIDE, CONTEXT, LATENT = "ViT-H-14", 224, 77, 96
 DIM, SENTENCE_DIM, FLOAT, KIND = 1024, 384, 4, "ivf_fastscan"
-PICTURES = "generate_images"
+PICTURES, NEAR = "generate_images", "find_near_duplicates"
 _HOUR = 3600.0
 _TEXTS = 2_000
 _UNET = {
@@ -58,7 +60,7 @@ class Rates:
     Attributes:
         cores: seconds of one core each prompt, by stage.
         driver: seconds of the driver's Python each prompt, by stage.
-        pair: seconds of one core each pair of prompts, in the search for near duplicates.
+        pair: seconds of one core each pair of prompts, times the lists, for near duplicates.
         search: seconds of one core each image and prompt.
         text: operations of a GPU each prompt.
         image: operations of a GPU each image.
@@ -120,16 +122,12 @@ def main() -> None:
 
 def rates_of(growth: Mapping[str, Any]) -> Rates:
     """Take rates from what the growth of a lake cost, and count the operations of models."""
-    small, large = sorted(growth["seconds"], key=int)[-2:]
-    rows, fewer = int(large), int(small)
+    large = max(growth["seconds"], key=int)
+    rows = int(large)
     images = rows / growth["prompts_an_image"]
     driver = growth["driver_seconds"][large]
     cores = _of_cores(growth, large)
-    predicted, near = cores.pop("predict_prompts"), "find_near_duplicates"
-    # a rows + b rows^2, through both sizes.
-    steeper = cores[near] / rows - _of_cores(growth, small)[near] / fewer
-    square = max(0.0, steeper / (rows - fewer))
-    cores[near] -= square * rows**2
+    predicted, near = cores.pop("predict_prompts"), cores.pop(NEAR)
     stored = dict(growth["bytes"][large])
     index = stored.pop("index") / rows
     # Of another dimension here: they are computed.
@@ -137,8 +135,8 @@ def rates_of(growth: Mapping[str, Any]) -> Rates:
         del stored[table]
     return Rates(
         cores={stage: seconds / rows for stage, seconds in cores.items()},
-        driver={stage: driver[stage] / rows for stage in cores},
-        pair=square,
+        driver={stage: driver[stage] / rows for stage in (*cores, NEAR)},
+        pair=near * lists_for(rows) / rows**2,
         search=predicted / images / rows,
         **_operations(),
         stored=sum(stored.values()) / rows + FLOAT * (DIM + SENTENCE_DIM),
@@ -188,7 +186,8 @@ def hours_of(rates: Rates, prompts: int, gpus: int) -> dict[str, float]:
     seconds = {
         stage: prompts * (each / cores + rates.driver[stage]) for stage, each in rates.cores.items()
     }
-    seconds["find_near_duplicates"] += rates.pair * prompts**2 / cores
+    pairs = rates.pair * prompts**2 / lists_for(prompts)
+    seconds[NEAR] = pairs / cores + prompts * rates.driver[NEAR]
     seconds["embed_prompts"] = prompts * rates.text / operations
     seconds["embed_images"] = IMAGES * rates.image / operations
     seconds["predict_prompts"] = IMAGES * prompts * rates.search / cores

@@ -46,6 +46,19 @@ def test_the_nearest_come_first(folder: Path) -> None:
     np.testing.assert_allclose(similarities, -np.sort(-exact, axis=1)[:, :5], atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [0, 1, 6, 7])
+def test_queries_are_answered_alike_however_many_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    queries = random_units(count, DIM, seed=1)
+    expected = Shard(folder, 0).search(queries, 5)
+    monkeypatch.setattr("promptknn.index.shard._QUERIES_AT_ONCE", 3)
+    similarities, ordinals = Shard(folder, 0).search(queries, 5)
+    assert ordinals.shape == (count, 5)
+    np.testing.assert_array_equal(ordinals, expected[1])
+    np.testing.assert_allclose(similarities, expected[0], atol=1e-6)
+
+
 def test_no_more_are_found_than_there_are(folder: Path) -> None:
     similarities, ordinals = Shard(folder, 0).search(KEYS[:2], 1000)
     assert similarities.shape == ordinals.shape == (2, ROWS)

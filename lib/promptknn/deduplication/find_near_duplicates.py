@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from promptknn.arrow_vectors import in_order
 from promptknn.deduplication.kept_vectors import KeptVectors, Texts
 from promptknn.deduplication.near import NONE, Similarities, greedy
-from promptknn.deduplication.pruning import Search, exact_search, pruned_search
+from promptknn.deduplication.pruning import SAMPLE, Search, exact_search, pruned_search
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
@@ -22,10 +22,9 @@ from promptknn.settings import DeduplicationSettings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.table import Table
 from promptknn.tables import KEPT_PROMPTS, NEAR_DUPLICATES, PROMPT_EMBEDDINGS
-from promptknn.waves import Wave, plan_waves
+from promptknn.waves import Wave, plan_waves, smallest_keys
 
 _SCRATCH = "near-duplicates"
-_SAMPLED_PROMPTS = 100_000
 
 
 def decided(lake: Lake, table: Table, models: Models, settings: DeduplicationSettings) -> DataFrame:
@@ -133,7 +132,7 @@ class _Run:
         if rows <= settings.exact_below:
             return exact_search(self.dim)
         # The smallest ids are a random sample: ids are hashes.
-        smallest = next(plan_waves(rows, _SAMPLED_PROMPTS)).condition("prompt_id")
+        smallest = smallest_keys("prompt_id", rows, SAMPLE)
         sample = _in_order(self.pending.union(self.earlier).where(smallest))[1]
         return pruned_search(rows, sample, self.threshold, settings.target_recall)
 

@@ -14,10 +14,15 @@ import numpy.typing as npt
 from promptknn.deduplication.near import Pairs, pairs_above
 from promptknn.encoders.encoder import Vectors
 
-_LISTS_PER_ROOT = 8
-_ROWS_PER_LIST = 39
-_ITERATIONS = 10
+# Rows of the sample: those that lists are learned from come after those that recall is measured on.
+SAMPLE = 130_000
 _ROWS_MEASURED = 30_000
+# Twice as many lists halve what a list holds, and double what it takes to find the nearest ones.
+_LISTS_PER_ROOT = 4
+# FAISS warns below 39. Recall is measured on rows that it has not seen, and where the pairs grow
+# with the square of the prompts, many lists are worth more than well learned ones.
+_ROWS_PER_LIST = 10
+_ITERATIONS = 10
 _PAIRS_MEASURED = 20_000
 _QUERIES_AT_ONCE = 4_096
 # Half of the misses that the target allows stay in reserve: the pairs are a sample's.
@@ -84,13 +89,15 @@ def pruned_search(rows: int, sample: Vectors, threshold: float, target_recall: f
     Returns:
         A search of every pair where lists would not be faster.
     """
-    dim = sample.shape[1]
-    lists = max(1, min(int(_LISTS_PER_ROOT * rows**0.5), len(sample) // _ROWS_PER_LIST))
+    dim, apart = sample.shape[1], min(len(sample) // 4, _ROWS_MEASURED)
+    measured, learned = sample[:apart], sample[apart:]
+    lists = lists_for(rows, len(learned))
     index = faiss.index_factory(dim, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     assert isinstance(index, faiss.IndexIVF)
     index.cp.niter = _ITERATIONS
-    index.train(sample)
-    ranks = _list_ranks(index.quantizer, sample, _sample_pairs(sample[:_ROWS_MEASURED], threshold))
+    index.cp.min_points_per_centroid = _ROWS_PER_LIST
+    index.train(learned)
+    ranks = _list_ranks(index.quantizer, measured, _sample_pairs(measured, threshold))
     if len(ranks):
         aim = 1 - (1 - target_recall) * _RESERVE
         wanted = np.sort(ranks)[int(np.ceil(aim * len(ranks))) - 1] + 1
@@ -103,6 +110,11 @@ def pruned_search(rows: int, sample: Vectors, threshold: float, target_recall: f
     index.nprobe = probes
     recall = float((ranks < probes).mean()) if len(ranks) else 1.0
     return Search(faiss.serialize_index(index), lists, probes, recall, len(ranks))
+
+
+def lists_for(rows: int, learned: int = SAMPLE - _ROWS_MEASURED) -> int:
+    """Give the number of lists for so many prompts, learned from so many of them."""
+    return max(1, min(int(_LISTS_PER_ROOT * rows**0.5), learned // _ROWS_PER_LIST))
 
 
 def _sample_pairs(sample: Vectors, threshold: float) -> Pairs:

@@ -23,6 +23,8 @@ VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
 MAPPED, RESCORING = "mapped.npy", "rescoring.npy"
 PROMPTS_SCHEMA = pa.schema([("prompt_id", pa.string()), ("text", pa.string())])
 _FEW_TIES, _MOST_TIES = 16, 1000
+# FAISS holds thousands of candidates for each query that it answers at once.
+_QUERIES_AT_ONCE = 512
 Ordinals = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.object_]
 
@@ -97,8 +99,18 @@ class Shard:
             order of prompt_id. An ordinal of -1 (similarity -inf) fills up where the searched
             lists hold fewer.
         """
-        k = min(k, self.rows)
         parameters = self._parameters(left_out)
+        starts = range(0, max(len(queries), 1), _QUERIES_AT_ONCE)
+        parts = [
+            self._nearest(queries[start : start + _QUERIES_AT_ONCE], min(k, self.rows), parameters)
+            for start in starts
+        ]
+        similarities, ordinals = zip(*parts, strict=True)
+        return np.concatenate(similarities), np.concatenate(ordinals)
+
+    def _nearest(
+        self, queries: Vectors, k: int, parameters: faiss.SearchParameters | None
+    ) -> tuple[Vectors, Ordinals]:
         # FAISS keeps any of the prompts that tie for the last place: ask for more, to choose.
         most = min(k + _MOST_TIES, self.rows)
         fetched = min(k + _FEW_TIES, most)
