@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptknn.deduplication import near, pruning
-from promptknn.deduplication.near import NONE, Decisions, greedy, pairs_above
+from promptknn.deduplication.near import NONE, Block, Decisions, greedy, pairs_above
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search
 from promptknn.encoders.encoder import Vectors, unit
 
@@ -37,7 +37,9 @@ def brute_force(vectors: Vectors, threshold: float) -> npt.NDArray[np.bool_]:
 
 def decide(vectors: Vectors, threshold: float, search: Search | None = None) -> Decisions:
     search = search or exact_search(vectors.shape[1])
-    return greedy(vectors, threshold, np.full(len(vectors), -np.inf), search.empty_index)
+    return greedy(
+        search.block(vectors), threshold, np.full(len(vectors), -np.inf), search.empty_index
+    )
 
 
 pools = st.builds(
@@ -85,9 +87,9 @@ def test_blocks_decide_as_the_whole_does(vectors: Vectors, threshold: float, cut
     index = exact_search(vectors.shape[1]).empty_index()
     index.add(kept)
     before = np.full(len(second), -np.inf)
-    best = pairs_above(index, second, threshold).best()
+    best = pairs_above(index, Block(second), threshold).best()
     before[best.rows] = best.similarities
-    later = greedy(second, threshold, before, exact_search(vectors.shape[1]).empty_index)
+    later = greedy(Block(second), threshold, before, exact_search(vectors.shape[1]).empty_index)
     assert later.kept.tolist() == whole.kept[cut:].tolist()
     dropped = ~later.kept
     assert later.similarity[dropped].tolist() == whole.similarity[cut:][dropped].tolist()
@@ -98,7 +100,7 @@ def test_blocks_decide_as_the_whole_does(vectors: Vectors, threshold: float, cut
 def test_pairs_are_those_of_all_products(vectors: Vectors, threshold: float) -> None:
     index = exact_search(vectors.shape[1]).empty_index()
     index.add(vectors)
-    found = pairs_above(index, vectors, threshold)
+    found = pairs_above(index, Block(vectors), threshold)
     expected = np.argwhere(cosines(vectors) > threshold)
     pairs = sorted(zip(found.rows.tolist(), found.keys.tolist(), strict=True))
     assert pairs == [tuple(pair) for pair in expected.tolist()]
@@ -122,7 +124,7 @@ def test_what_was_kept_before_drops_and_is_named_where_it_is_nearer() -> None:
     degrees = np.radians([90, 85, 10])
     vectors = np.stack([np.cos(degrees), np.sin(degrees)], axis=1).astype(np.float32)
     before = np.array([0.99999, -np.inf, 0.95])
-    found = greedy(vectors, 0.9, before, exact_search(2).empty_index)
+    found = greedy(Block(vectors), 0.9, before, exact_search(2).empty_index)
     assert found.kept.tolist() == [False, True, False]
     assert found.keeper.tolist() == [NONE, NONE, NONE]
     assert found.similarity[[0, 2]].tolist() == [0.99999, 0.95]
@@ -140,7 +142,7 @@ def test_pruned_search_finds_the_share_of_pairs_that_it_measured() -> None:
     index, exact = search.empty_index(), exact_search(32).empty_index()
     index.add(vectors)
     exact.add(vectors)
-    found, every = (pairs_above(each, vectors, 0.9).rows for each in (index, exact))
+    found, every = (pairs_above(each, Block(vectors), 0.9).rows for each in (index, exact))
     assert len(every) > len(vectors) + 1_000
     assert len(found) >= 0.99 * len(every)
 
@@ -151,6 +153,24 @@ def test_pruned_search_decides_nearly_as_exact_search() -> None:
     pruned, exact = decide(vectors, 0.9, search).kept, brute_force(vectors, 0.9)
     assert 0 < exact.sum() < len(vectors)
     assert (pruned != exact).sum() <= 0.005 * len(vectors)
+
+
+def test_a_block_knows_its_lists_beforehand() -> None:
+    vectors = clustered(4_000, 32, clusters=1_500, noise=0.25, seed=9)
+    search = pruned_search(len(vectors), vectors, 0.9, target_recall=0.99)
+    block, plain = search.block(vectors), Block(vectors)
+    assert block.lists is not None
+    assert block.lists.shape == (4_000, search.probes)
+    held, expected = search.empty_index(), search.empty_index()
+    block.rows(slice(0, 3_000)).add_to(held)
+    plain.rows(slice(0, 3_000)).add_to(expected)
+    some = np.array([5, 3_500, 3_999])
+    found = pairs_above(held, block.rows(some), 0.9)
+    same = pairs_above(expected, plain.rows(some), 0.9)
+    assert len(found.rows) >= 3
+    assert sorted(zip(found.rows, found.keys, strict=True)) == sorted(
+        zip(same.rows, same.keys, strict=True)
+    )
 
 
 def test_a_sample_without_pairs_still_gives_a_search(monkeypatch: pytest.MonkeyPatch) -> None:

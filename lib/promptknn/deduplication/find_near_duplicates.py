@@ -111,8 +111,9 @@ class _Run:
             prompt_ids, vectors = _in_order(self.pending.where(wave.condition("prompt_id")))
             if len(prompt_ids) == 0:
                 continue
-            similarities, keepers = kept_vectors.closest(vectors, self.threshold)
-            found = greedy(vectors, self.threshold, similarities, search.empty_index)
+            block = search.block(vectors)
+            similarities, keepers = kept_vectors.closest(block, self.threshold)
+            found = greedy(block, self.threshold, similarities, search.empty_index)
             here = found.keeper != NONE
             keepers[here] = prompt_ids[found.keeper[here]]
             out = ~found.kept
@@ -121,7 +122,7 @@ class _Run:
             )
             self._write_kept(wave, prompt_ids[found.kept])
             if number < len(waves):
-                kept_vectors.add(prompt_ids[found.kept], vectors[found.kept])
+                kept_vectors.add(prompt_ids[found.kept], block.rows(found.kept))
             done += len(prompt_ids)
         share = f"{dropped:,} of {self.todo:,} prompts are near duplicates"
         message = f"{share} (cosine above {self.threshold}; {search})"

@@ -15,10 +15,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
-from promptknn.deduplication.near import Positions, Similarities, pairs_above
+from promptknn.deduplication.near import Block, Similarities, pairs_above
 from promptknn.deduplication.pruning import Search, able_to_reconstruct
 from promptknn.encoders.device import task_cores
-from promptknn.encoders.encoder import Vectors
 
 Texts = npt.NDArray[np.object_]
 
@@ -42,11 +41,12 @@ class KeptVectors:
         self._spark, self._folder, self._search = spark, folder, search
         self._parts: list[str] = []
 
-    def add(self, prompt_ids: Texts, vectors: Vectors) -> None:
-        """Add vectors: float32, (n, d), unit rows, and their prompt_ids."""
-        for start in range(0, len(vectors), _ROWS_A_PART):
+    def add(self, prompt_ids: Texts, block: Block) -> None:
+        """Add vectors and their prompt_ids."""
+        for start in range(0, len(block), _ROWS_A_PART):
             part = slice(start, start + _ROWS_A_PART)
-            self._parts.append(_write(self._folder, self._search, prompt_ids[part], vectors[part]))
+            name = _write(self._folder, self._search, prompt_ids[part], block.rows(part))
+            self._parts.append(name)
 
     def add_frame(self, frame: DataFrame) -> None:
         """Add a frame of prompt_id and sentence_embedding; the tasks that read it write it."""
@@ -65,25 +65,23 @@ class KeptVectors:
         written = frame.select("prompt_id", "sentence_embedding").mapInArrow(write, "part string")
         self._parts.extend(written.toArrow().column("part").to_pylist())
 
-    def closest(self, vectors: Vectors, threshold: float) -> tuple[Similarities, Texts]:
+    def closest(self, block: Block, threshold: float) -> tuple[Similarities, Texts]:
         """Find the most similar kept prompt of each vector, where one is above the threshold.
 
         Args:
-            vectors: float32, (n, d), unit rows.
+            block: n vectors.
             threshold: cosine.
 
         Returns:
             float64 (n,), -inf where there is none; prompt_ids (n,), None where there is none.
         """
-        similarities = np.full(len(vectors), -np.inf)
-        prompt_ids: Texts = np.full(len(vectors), None, dtype=np.object_)
+        similarities = np.full(len(block), -np.inf)
+        prompt_ids: Texts = np.full(len(block), None, dtype=np.object_)
         if not self._parts:
             return similarities, prompt_ids
-        np.save(self._folder / _BLOCK, vectors)
-        index = self._search.empty_index()
-        if isinstance(index, faiss.IndexIVF):
-            near, lists = index.quantizer.search(vectors, index.nprobe)
-            np.savez(self._folder / _LISTS, near=near, lists=lists)
+        np.save(self._folder / _BLOCK, block.vectors)
+        if block.lists is not None and block.near is not None:
+            np.savez(self._folder / _LISTS, near=block.near, lists=block.lists)
         parts = self._spark.createDataFrame(pa.table({"part": self._parts}))
         best = F.min(F.struct((-F.col("similarity")).alias("distance"), "prompt_id"))
         found = (
@@ -100,11 +98,11 @@ class KeptVectors:
         return similarities, prompt_ids
 
 
-def _write(folder: Path, search: Search, prompt_ids: Texts, vectors: Vectors) -> str:
+def _write(folder: Path, search: Search, prompt_ids: Texts, block: Block) -> str:
     name = uuid4().hex
     (folder / name).mkdir(parents=True)
     index = search.empty_index()
-    index.add(vectors)
+    block.add_to(index)
     faiss.write_index(index, str(folder / name / _INDEX))
     np.save(folder / name / _IDS, prompt_ids.astype("U"))
     return name
@@ -113,7 +111,8 @@ def _write(folder: Path, search: Search, prompt_ids: Texts, vectors: Vectors) ->
 def _write_batches(folder: Path, search: Search, held: list[pa.RecordBatch]) -> pa.RecordBatch:
     table = pa.Table.from_batches(held)
     prompt_ids = table.column("prompt_id").to_numpy()
-    name = _write(folder, search, prompt_ids, from_arrow(table.column("sentence_embedding")))
+    block = search.block(from_arrow(table.column("sentence_embedding")))
+    name = _write(folder, search, prompt_ids, block)
     return pa.RecordBatch.from_pydict({"part": [name]})
 
 
@@ -124,16 +123,15 @@ def _search_parts(
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         faiss.omp_set_num_threads(task_cores())
-        queries = np.load(folder / _BLOCK, mmap_mode="r")
-        lists: tuple[Positions, Vectors] | None = None
+        queries = Block(np.load(folder / _BLOCK, mmap_mode="r"))
         if pruned:
             with np.load(folder / _LISTS) as known:
-                lists = known["lists"], known["near"]
+                queries = Block(queries.vectors, known["lists"], known["near"])
         for batch in batches:
             for part in batch.column("part").to_pylist():
                 file = str(folder / part / _INDEX)
                 index = able_to_reconstruct(faiss.read_index(file, faiss.IO_FLAG_MMAP_IFC))
-                best = pairs_above(index, queries, threshold, lists).best()
+                best = pairs_above(index, queries, threshold).best()
                 prompt_ids = np.load(folder / part / _IDS)
                 yield pa.RecordBatch.from_pydict({
                     "row": pa.array(best.rows, pa.int32()),

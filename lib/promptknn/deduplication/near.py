@@ -55,6 +55,40 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Vectors, and where an inverted file keeps them and looks for their like: found out once.
+
+    Attributes:
+        vectors: float32, (n, d), unit rows.
+        lists: int64, (n, probes), the nearest lists, that of the vector itself first; None for an
+            index without lists.
+        near: float32, (n, probes), the similarities of these lists.
+    """
+
+    vectors: Vectors
+    lists: Positions | None = None
+    near: Vectors | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def rows(self, chosen: slice | Positions | npt.NDArray[np.bool_]) -> "Block":
+        """Take some of the rows."""
+        if self.lists is None or self.near is None:
+            return Block(self.vectors[chosen])
+        return Block(self.vectors[chosen], self.lists[chosen], self.near[chosen])
+
+    def add_to(self, index: faiss.Index) -> None:
+        """Add the vectors to an index."""
+        if self.lists is None:
+            index.add(self.vectors)
+            return
+        assert isinstance(index, faiss.IndexIVF)
+        vectors, own = np.ascontiguousarray(self.vectors), np.ascontiguousarray(self.lists[:, 0])
+        index.add_core(len(self), faiss.swig_ptr(vectors), None, faiss.swig_ptr(own))
+
+
+@dataclass(frozen=True)
 class Decisions:
     """What `greedy` decided.
 
@@ -70,44 +104,38 @@ class Decisions:
     similarity: Similarities
 
 
-def pairs_above(
-    index: faiss.Index,
-    queries: Vectors,
-    threshold: float,
-    lists: tuple[Positions, Vectors] | None = None,
-) -> Pairs:
+def pairs_above(index: faiss.Index, queries: Block, threshold: float) -> Pairs:
     """Find the keys whose cosine with a query is above the threshold.
 
     Args:
         index: inner product, of unit vectors, able to reconstruct them.
-        queries: float32, (n, d), unit rows.
+        queries: with the lists to look into, where the index has lists.
         threshold: cosine; what equals it is not above it.
-        lists: for an IVF index the lists to look into, int64 (n, probes), and their similarities,
-            float32 (n, probes), where they are known already.
     """
     if len(queries) == 0 or index.ntotal == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return Pairs(nothing, nothing, np.zeros(0))
     lower = threshold - _MARGIN
-    if lists is None:
-        limits, _, keys = index.range_search(queries, lower)
+    if queries.lists is None:
+        limits, _, keys = index.range_search(queries.vectors, lower)
     else:
         assert isinstance(index, faiss.IndexIVF)
+        asked = queries.vectors, lower, queries.lists, queries.near
         # The stub of FAISS describes the C++ method under this one.
-        limits, _, keys = index.range_search_preassigned(queries, lower, *lists)  # type: ignore
+        limits, _, keys = index.range_search_preassigned(*asked)  # type: ignore
     ends = limits.astype(np.int64)
     rows = np.repeat(np.arange(len(queries)), ends[1:] - ends[:-1])
     found = Pairs(rows, keys, np.zeros(len(rows)))
     for start in range(0, len(rows), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
-        left = queries[rows[part]].astype(np.float64)
+        left = queries.vectors[rows[part]].astype(np.float64)
         right = index.reconstruct_batch(keys[part]).astype(np.float64)
         found.similarities[part] = (left * right).sum(axis=1)
     return found.where(found.similarities > threshold)
 
 
 def greedy(
-    vectors: Vectors,
+    block: Block,
     threshold: float,
     before: Similarities,
     empty_index: Callable[[], faiss.Index],
@@ -115,32 +143,33 @@ def greedy(
     """Decide which rows are kept, in their order.
 
     Args:
-        vectors: float32, (n, d), unit rows, in the order in which they are decided.
+        block: n vectors, in the order in which they are decided.
         threshold: cosine above which a row is dropped.
         before: float64, (n,), largest cosine above the threshold with what was kept before these
             rows; -inf where there is none.
         empty_index: makes an index; exact if the answer is to be.
     """
     decisions = Decisions(
-        np.zeros(len(vectors), dtype=np.bool_),
-        np.full(len(vectors), NONE, dtype=np.int64),
+        np.zeros(len(block), dtype=np.bool_),
+        np.full(len(block), NONE, dtype=np.int64),
         before.copy(),
     )
     kept_index, kept_rows = empty_index(), np.zeros(0, dtype=np.int64)
     start, stop = 0, _FIRST_ROUND
-    while start < len(vectors):
-        rows = np.arange(start, min(stop, len(vectors)))
-        _name_keepers(decisions, rows, kept_rows, pairs_above(kept_index, vectors[rows], threshold))
+    while start < len(block):
+        rows = np.arange(start, min(stop, len(block)))
+        found = pairs_above(kept_index, block.rows(rows), threshold)
+        _name_keepers(decisions, rows, kept_rows, found)
         free = rows[np.isneginf(decisions.similarity[rows])]
-        newly = free[_first_ones(vectors[free], threshold, empty_index)]
+        newly = free[_first_ones(block.rows(free), threshold, empty_index)]
         decisions.kept[newly] = True
         dropped = rows[~decisions.kept[rows]]
         among_new = empty_index()
-        among_new.add(vectors[newly])
-        found = pairs_above(among_new, vectors[dropped], threshold)
+        block.rows(newly).add_to(among_new)
+        found = pairs_above(among_new, block.rows(dropped), threshold)
         earlier = newly[found.keys] < dropped[found.rows]
         _name_keepers(decisions, dropped, newly, found.where(earlier))
-        kept_index.add(vectors[newly])
+        block.rows(newly).add_to(kept_index)
         kept_rows = np.concatenate([kept_rows, newly])
         start, stop = stop, 2 * stop
     return decisions
@@ -155,15 +184,15 @@ def _name_keepers(decisions: Decisions, rows: Positions, keys: Positions, pairs:
 
 
 def _first_ones(
-    vectors: Vectors, threshold: float, empty_index: Callable[[], faiss.Index]
+    block: Block, threshold: float, empty_index: Callable[[], faiss.Index]
 ) -> npt.NDArray[np.bool_]:
     """Go through few rows that nothing before has dropped, pair by pair: bool, (n,)."""
     index = empty_index()
-    index.add(vectors)
-    pairs = pairs_above(index, vectors, threshold)
+    block.add_to(index)
+    pairs = pairs_above(index, block, threshold)
     later, earlier = np.maximum(pairs.rows, pairs.keys), np.minimum(pairs.rows, pairs.keys)
     order = np.argsort(later, kind="stable")
-    kept = np.ones(len(vectors), dtype=np.bool_)
+    kept = np.ones(len(block), dtype=np.bool_)
     for row, key in zip(later[order].tolist(), earlier[order].tolist(), strict=True):
         if row != key and kept[key]:
             kept[row] = False

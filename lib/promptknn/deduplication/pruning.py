@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from promptknn.deduplication.near import Pairs, pairs_above
+from promptknn.deduplication.near import Block, Pairs, pairs_above
 from promptknn.encoders.encoder import Vectors
 
 # Rows of the sample: those that lists are learned from come after those that recall is measured on.
@@ -55,6 +55,15 @@ class Search:
     def empty_index(self) -> faiss.Index:
         """Make an empty index that can give its vectors back."""
         return able_to_reconstruct(faiss.deserialize_index(self.template))
+
+    def block(self, vectors: Vectors) -> Block:
+        """Find the lists of unit vectors, float32, (n, d)."""
+        if not self.lists:
+            return Block(vectors)
+        index = faiss.deserialize_index(self.template)
+        assert isinstance(index, faiss.IndexIVF)
+        near, lists = index.quantizer.search(vectors, index.nprobe)
+        return Block(vectors, lists, near)
 
     def __str__(self) -> str:
         if not self.lists:
@@ -122,7 +131,7 @@ def _sample_pairs(sample: Vectors, threshold: float) -> Pairs:
     index.add(sample)
     parts, found = [], 0
     for start in range(0, len(sample), _QUERIES_AT_ONCE):
-        pairs = pairs_above(index, sample[start : start + _QUERIES_AT_ONCE], threshold)
+        pairs = pairs_above(index, Block(sample[start : start + _QUERIES_AT_ONCE]), threshold)
         rows = pairs.rows + start
         others = rows != pairs.keys
         parts.append(Pairs(rows, pairs.keys, pairs.similarities).where(others))
