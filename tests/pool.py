@@ -72,7 +72,9 @@ def add_embeddings_of_file(lake: Lake, file: Path, partitions: int) -> None:
             })  # fmt: skip
 
     schema = "prompt_id string, clip_embedding array<float>, sentence_embedding array<float>"
-    _append(lake, lake.spark.range(0, rows, 1, partitions).mapInArrow(read, schema))
+    vectors = lake.spark.range(0, rows, 1, partitions).mapInArrow(read, schema)
+    # The waves of embedding leave a file for each range of ids.
+    _append(lake, vectors.repartitionByRange(partitions, "prompt_id"))
 
 
 def id_of(number: int) -> str:

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -171,6 +174,22 @@ def test_a_block_knows_its_lists_beforehand() -> None:
     assert sorted(zip(found.rows, found.keys, strict=True)) == sorted(
         zip(same.rows, same.keys, strict=True)
     )
+
+
+def test_what_is_dropped_has_a_keeper_where_lists_hold_a_pair_one_way_alone() -> None:
+    vectors = clustered(2_000, 32, clusters=700, noise=0.25, seed=10)
+    search = pruned_search(len(vectors), vectors, 0.9, target_recall=0.99)
+    index = search.empty_index()
+    index.nprobe = 2
+    search = replace(search, template=faiss.serialize_index(index), probes=2)
+    found = decide(vectors, 0.9, search)
+    dropped = np.flatnonzero(~found.kept)
+    assert len(dropped) > 500
+    assert found.kept[found.keeper[dropped]].all()
+    assert (found.keeper[dropped] < dropped).all()
+    cosine = (vectors[dropped].astype(float) * vectors[found.keeper[dropped]]).sum(axis=1)
+    assert found.similarity[dropped] == pytest.approx(cosine)
+    assert (cosine > 0.9).all()
 
 
 def test_a_sample_without_pairs_still_gives_a_search(monkeypatch: pytest.MonkeyPatch) -> None:

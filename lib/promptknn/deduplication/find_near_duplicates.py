@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from promptknn.arrow_vectors import in_order
 from promptknn.deduplication.kept_vectors import KeptVectors, Texts
 from promptknn.deduplication.near import NONE, Similarities, greedy
-from promptknn.deduplication.pruning import SAMPLE, Search, exact_search, pruned_search
+from promptknn.deduplication.pruning import Search, exact_search, pruned_search, sample_for
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
@@ -133,7 +133,7 @@ class _Run:
         if rows <= settings.exact_below:
             return exact_search(self.dim)
         # The smallest ids are a random sample: ids are hashes.
-        smallest = smallest_keys("prompt_id", rows, SAMPLE)
+        smallest = smallest_keys("prompt_id", rows, sample_for(rows))
         sample = _in_order(self.pending.union(self.earlier).where(smallest))[1]
         return pruned_search(rows, sample, self.threshold, settings.target_recall)
 

@@ -161,8 +161,10 @@ def greedy(
         found = pairs_above(kept_index, block.rows(rows), threshold)
         _name_keepers(decisions, rows, kept_rows, found)
         free = rows[np.isneginf(decisions.similarity[rows])]
-        newly = free[_first_ones(block.rows(free), threshold, empty_index)]
+        first, repeated = _first_ones(block.rows(free), threshold, empty_index)
+        newly = free[first]
         decisions.kept[newly] = True
+        _name_keepers(decisions, free, free, repeated)
         dropped = rows[~decisions.kept[rows]]
         among_new = empty_index()
         block.rows(newly).add_to(among_new)
@@ -185,8 +187,13 @@ def _name_keepers(decisions: Decisions, rows: Positions, keys: Positions, pairs:
 
 def _first_ones(
     block: Block, threshold: float, empty_index: Callable[[], faiss.Index]
-) -> npt.NDArray[np.bool_]:
-    """Go through few rows that nothing before has dropped, pair by pair: bool, (n,)."""
+) -> tuple[npt.NDArray[np.bool_], Pairs]:
+    """Go through few rows that nothing before has dropped, pair by pair.
+
+    Returns:
+        Which rows are kept, bool, (n,), and the pairs of the others with kept ones before them: of
+        lists, those of one row may hold the other where the other's do not hold the one.
+    """
     index = empty_index()
     block.add_to(index)
     pairs = pairs_above(index, block, threshold)
@@ -196,4 +203,4 @@ def _first_ones(
     for row, key in zip(later[order].tolist(), earlier[order].tolist(), strict=True):
         if row != key and kept[key]:
             kept[row] = False
-    return kept
+    return kept, Pairs(later, earlier, pairs.similarities).where(~kept[later] & kept[earlier])

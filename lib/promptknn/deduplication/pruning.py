@@ -14,14 +14,12 @@ import numpy.typing as npt
 from promptknn.deduplication.near import Block, Pairs, pairs_above
 from promptknn.encoders.encoder import Vectors
 
-# Rows of the sample: those that lists are learned from come after those that recall is measured on.
-SAMPLE = 130_000
-_ROWS_MEASURED = 30_000
 # Twice as many lists halve what a list holds, and double what it takes to find the nearest ones.
-_LISTS_PER_ROOT = 4
+_LISTS_PER_ROOT, _MOST_LISTS = 4, 10_000
 # FAISS warns below 39. Recall is measured on rows that it has not seen, and where the pairs grow
 # with the square of the prompts, many lists are worth more than well learned ones.
-_ROWS_PER_LIST = 10
+_FEWEST_ROWS_PER_LIST, _ROWS_PER_LIST = 10, 16
+_ROWS_MEASURED = 30_000
 _ITERATIONS = 10
 _PAIRS_MEASURED = 20_000
 _QUERIES_AT_ONCE = 4_096
@@ -100,11 +98,12 @@ def pruned_search(rows: int, sample: Vectors, threshold: float, target_recall: f
     """
     dim, apart = sample.shape[1], min(len(sample) // 4, _ROWS_MEASURED)
     measured, learned = sample[:apart], sample[apart:]
-    lists = lists_for(rows, len(learned))
+    lists = max(1, min(lists_for(rows), len(learned) // _FEWEST_ROWS_PER_LIST))
     index = faiss.index_factory(dim, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     assert isinstance(index, faiss.IndexIVF)
     index.cp.niter = _ITERATIONS
-    index.cp.min_points_per_centroid = _ROWS_PER_LIST
+    index.cp.min_points_per_centroid = _FEWEST_ROWS_PER_LIST
+    index.cp.max_points_per_centroid = _ROWS_PER_LIST
     index.train(learned)
     ranks = _list_ranks(index.quantizer, measured, _sample_pairs(measured, threshold))
     if len(ranks):
@@ -121,17 +120,24 @@ def pruned_search(rows: int, sample: Vectors, threshold: float, target_recall: f
     return Search(faiss.serialize_index(index), lists, probes, recall, len(ranks))
 
 
-def lists_for(rows: int, learned: int = SAMPLE - _ROWS_MEASURED) -> int:
-    """Give the number of lists for so many prompts, learned from so many of them."""
-    return max(1, min(int(_LISTS_PER_ROOT * rows**0.5), learned // _ROWS_PER_LIST))
+def lists_for(rows: int) -> int:
+    """Give the number of lists for so many prompts."""
+    return min(int(_LISTS_PER_ROOT * rows**0.5), _MOST_LISTS)
+
+
+def sample_for(rows: int) -> int:
+    """Give the number of prompts that lists are learned from and measured on."""
+    return _ROWS_MEASURED + _ROWS_PER_LIST * lists_for(rows)
 
 
 def _sample_pairs(sample: Vectors, threshold: float) -> Pairs:
     index = faiss.IndexFlatIP(sample.shape[1])
-    index.add(sample)
     parts, found = [], 0
     for start in range(0, len(sample), _QUERIES_AT_ONCE):
-        pairs = pairs_above(index, Block(sample[start : start + _QUERIES_AT_ONCE]), threshold)
+        block = Block(sample[start : start + _QUERIES_AT_ONCE])
+        # Every row is compared with those before it, and with its block's.
+        block.add_to(index)
+        pairs = pairs_above(index, block, threshold)
         rows = pairs.rows + start
         others = rows != pairs.keys
         parts.append(Pairs(rows, pairs.keys, pairs.similarities).where(others))
