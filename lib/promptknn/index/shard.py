@@ -1,7 +1,7 @@
 """A shard: a folder of vectors.faiss, prompts.arrow and sentence.npy, memory-mapped to search.
 
 mapped.npy stands beside them where CLIP has a text tower of its own, rescoring.npy where a second
-CLIP model scores neighbours again.
+CLIP model scores neighbours again, lists.bin and lists.npy where FastScan reads inverted lists.
 
 With a prompt's text and sentence embedding beside its vector, scoring an image needs no join.
 Prompts lie in the order of their ids.
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.errors import CorruptShardError, reason
+from promptknn.index.mapped_lists import MappedLists
 
 VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
 MAPPED, RESCORING = "mapped.npy", "rescoring.npy"
@@ -44,6 +45,7 @@ class Shard:
         """
         try:
             self._index = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
+            self._lists = MappedLists(self._index, folder)
             with pa.memory_map(str(folder / PROMPTS)) as file:
                 table = pa.ipc.open_file(file).read_all()
             self._sentence = np.load(folder / SENTENCE, mmap_mode="r", allow_pickle=False)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.index.growing_array import GrowingArray
+from promptknn.index.mapped_lists import write_lists
 from promptknn.index.shard import (
     MAPPED,
     PROMPTS,
@@ -96,6 +97,7 @@ class ShardWriter:
 
     def finish(self) -> WrittenShard:
         """Complete the files and move the folder to its place."""
+        write_lists(self._index, self._folder)
         # FAISS itself only prints that the last bytes of a file found no room.
         with (self._folder / VECTORS).open("wb") as file:
             writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
