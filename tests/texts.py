@@ -5,8 +5,6 @@ import json
 import os
 from pathlib import Path
 
-from promptknn.sources.demo import compose
-
 VARIABLE = "PROMPTKNN_BENCH_PROMPTS"
 _FIELDS = ("caption", "text", "Prompt")
 
@@ -24,6 +22,11 @@ def real_texts() -> list[str]:
 def texts(count: int) -> tuple[int, list[str]]:
     """Give different prompts, and how many of them, the first ones, are real."""
     real = real_texts()[:count]
+    if len(real) == count:
+        return count, real
+    # Imported only where it is needed: with it comes Spark.
+    from promptknn.sources.demo import compose
+
     return len(real), list(dict.fromkeys([*real, *compose(count, seed=0)]))[:count]
 
 

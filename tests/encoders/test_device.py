@@ -6,7 +6,7 @@ import pytest
 import torch
 from pyspark import TaskContext
 
-from promptknn.encoders.device import task_cores, task_device
+from promptknn.encoders.device import task_cores, task_device, transfer
 from promptknn.errors import EnvironmentMissingError
 
 
@@ -66,3 +66,8 @@ def test_a_gpu_without_a_number_is_refused_with_the_cure(monkeypatch: pytest.Mon
     _in_task(monkeypatch, cpus=1, gpus=["GPU-8f7c1f1e"])
     with pytest.raises(EnvironmentMissingError, match=r"'GPU-8f7c1f1e'.*conf/gpus\.sh"):
         task_device()
+
+
+def test_what_is_on_its_device_already_stays_there() -> None:
+    tensor = torch.arange(3)
+    assert transfer(tensor, torch.device("cpu")) is tensor

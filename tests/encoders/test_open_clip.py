@@ -52,6 +52,11 @@ def test_the_batch_size_does_not_change_vectors(tiny_model: str) -> None:
     np.testing.assert_allclose(small.encode_images(images), large.encode_images(images), atol=1e-6)
 
 
+def test_a_cpu_takes_few_images_at_once(tiny_model: str) -> None:
+    sizes = (ClipSettings(model=tiny_model, batch_size=size) for size in (2, 64))
+    assert [OpenClipEncoder(settings).images_at_once for settings in sizes] == [2, 8]
+
+
 def test_a_corrupt_checkpoint_is_named_with_the_cure(own_model: str) -> None:
     weights = _folder(own_model) / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])

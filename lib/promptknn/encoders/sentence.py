@@ -13,6 +13,7 @@ import numpy.typing as npt
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.precision import autocast
 from promptknn.encoders.revision import revision_folder, sentence_repository
 from promptknn.encoders.settings import SentenceSettings
 from promptknn.errors import ModelLoadError, SettingsError
@@ -37,7 +38,7 @@ class SentenceEncoder:
             ModelLoadError: there is no such model here, or no network to fetch it.
         """
         self._model = _load(settings)
-        self._batch_size = settings.batch_size
+        self._batch_size, self._precision = settings.batch_size, settings.precision
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""
@@ -47,7 +48,8 @@ class SentenceEncoder:
         lengths = self._tokens(texts)
         order = np.argsort(lengths, kind="stable")
         edges = np.flatnonzero(np.diff(lengths[order])) + 1
-        parts = [self._encode(texts, rows, lengths) for rows in np.split(order, edges)]
+        with autocast(self._precision, self._model.device):
+            parts = [self._encode(texts, rows, lengths) for rows in np.split(order, edges)]
         vectors = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
         vectors[order] = np.concatenate(parts)
         return unit(vectors)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from promptknn.encoders.precision import Precision
 from promptknn.section import Section
 
 PACKAGE_DEFAULT = "package-default"
@@ -17,6 +18,8 @@ class ClipSettings(Section):
     # Branch, tag or commit of a model of the hub; only a commit is the same weights for ever.
     revision: str | None = None
     batch_size: int = Field(default=64, ge=1)
+    # Not part of a model's name: an index made on GPUs is searched from CPUs.
+    precision: Precision = "auto"
     views: Literal[1, 2, 5, 11] = 11
 
 
@@ -27,6 +30,7 @@ class SentenceSettings(Section):
     # As in `clip`.
     revision: str | None = None
     batch_size: int = Field(default=64, ge=1)
+    precision: Precision = "auto"
 
 
 class EmbeddingSettings(Section):

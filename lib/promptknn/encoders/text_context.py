@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from promptknn.encoders.device import transfer
+
 if TYPE_CHECKING:
     import open_clip
     import torch
@@ -36,18 +38,20 @@ def encode_tokens(
 
     lengths = needed_lengths(model, tokens)
     order = np.argsort(-lengths, kind="stable")
-    vectors: npt.NDArray[np.float32] | None = None
+    if not len(tokens):
+        raise ValueError("there are no prompts to encode")
+    parts = []
     with torch.inference_mode():
-        for rows in _batches(order, lengths, batch_size * tokens.shape[1]):
-            batch = tokens[torch.from_numpy(rows), : int(lengths[rows[0]])]
+        in_order = transfer(tokens[torch.from_numpy(order)], device)
+        for rows in _batches(lengths[order], batch_size * tokens.shape[1]):
+            batch = in_order[rows, : int(lengths[order[rows.start]])]
             whole = batch.shape[1] == tokens.shape[1]
             encode = model.encode_text if whole else _shortened(model, batch.shape[1])
-            part = encode(batch.to(device)).float().cpu().numpy()
-            if vectors is None:
-                vectors = np.empty((len(tokens), part.shape[1]), dtype=np.float32)
-            vectors[rows] = part
-    if vectors is None:
-        raise ValueError("there are no prompts to encode")
+            parts.append(encode(batch))
+        # Only here the host waits for a GPU.
+        found = torch.cat(parts).float().cpu().numpy()
+    vectors = np.empty_like(found)
+    vectors[order] = found
     return vectors
 
 
@@ -120,9 +124,9 @@ def _shortened(model: "open_clip.CLIP", length: int) -> "Callable[[torch.Tensor]
     return lambda tokens: torch.func.functional_call(TextTower(), shorter, (tokens,))
 
 
-def _batches(order: Lengths, lengths: Lengths, most_tokens: int) -> Iterator[Lengths]:
+def _batches(lengths: Lengths, most_tokens: int) -> Iterator[slice]:
     start = 0
-    while start < len(order):
-        rows = order[start : start + max(1, most_tokens // int(lengths[order[start]]))]
-        yield rows
-        start += len(rows)
+    while start < len(lengths):
+        stop = min(start + max(1, most_tokens // int(lengths[start])), len(lengths))
+        yield slice(start, stop)
+        start = stop

@@ -6,16 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import to_arrow
-from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.device import task_cores
+from promptknn.encoders.encoder import ClipEncoder, Pixels, Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import InvalidVectorError, MissingInputError
 from promptknn.images.decoding import RefusedImageError, decode
@@ -33,25 +33,29 @@ _SCHEMA = (
     "image_uri string, image_bytes bigint, modified_at timestamp, image_id string, width int, "
     "height int, embedding array<float>, dim int, reason string, detail string"
 )
-# Images decoded ahead of the encoder, so that it need not wait and memory stays bounded.
-_AHEAD, _BATCH, _THREADS = 8, 8, 2
+# Beside the encoder, which keeps the cores of a task busy where it runs on them.
+_FEWEST_THREADS = 2
 
 
 @dataclass(frozen=True)
 class _Read:
-    image_id: str | None
-    image: Image.Image | None
-    reason: str | None
-    detail: str | None
+    """A file as the image tower reads it: small, whatever the size of its picture."""
+
+    image_id: str | None = None
+    size: tuple[int, int] | None = None
+    pixels: Pixels | None = None
+    reason: str | None = None
+    detail: str | None = None
 
 
-def _read(uri: str, roots: Sequence[str], maximum_megapixels: float) -> _Read:
+def _read(encoder: ClipEncoder, roots: Sequence[str], maximum_megapixels: float, uri: str) -> _Read:
     try:
         content = read_image(uri, roots, maximum_megapixels)
         image = decode(content, maximum_megapixels)
     except RefusedImageError as refused:
-        return _Read(None, None, refused.reason, refused.detail)
-    return _Read(hashlib.sha256(content).hexdigest(), image, None, None)
+        return _Read(reason=refused.reason, detail=refused.detail)
+    name = hashlib.sha256(content).hexdigest()
+    return _Read(name, image.size, encoder.prepare(image))
 
 
 def embed_files(
@@ -63,32 +67,36 @@ def embed_files(
     """
 
     def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(max(_FEWEST_THREADS, task_cores())) as pool:
             for batch in batches:
-                uris = batch.column("image_uri").to_pylist()
-                reads = _ahead(pool, uris, roots, maximum_megapixels)
-                for start in range(0, len(uris), _BATCH):
-                    some = [next(reads) for _ in uris[start : start + _BATCH]]
-                    yield _rows(batch.slice(start, len(some)), some, models)
+                encoder, uris = models.clip_encoder(), batch.column("image_uri").to_pylist()
+                read = partial(_read, encoder, roots, maximum_megapixels)
+                at_once = encoder.images_at_once
+                reads = _ahead(pool, read, uris, at_once)
+                for start in range(0, len(uris), at_once):
+                    some = [next(reads) for _ in uris[start : start + at_once]]
+                    yield _rows(batch.slice(start, len(some)), some, encoder)
 
     return embed
 
 
 def _ahead(
-    pool: ThreadPoolExecutor, uris: list[str], roots: Sequence[str], megapixels: float
+    pool: ThreadPoolExecutor, read: Callable[[str], _Read], uris: list[str], most: int
 ) -> Iterator[_Read]:
+    """Read as many files as the encoder takes at once while it encodes the ones before."""
     waiting: deque[Future[_Read]] = deque()
     for uri in uris:
-        waiting.append(pool.submit(_read, uri, roots, megapixels))
-        if len(waiting) > _AHEAD:
+        waiting.append(pool.submit(read, uri))
+        if len(waiting) > most:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
 
 
-def _rows(files: pa.RecordBatch, reads: list[_Read], models: Models) -> pa.RecordBatch:
-    vectors, reads = _encoded(reads, models)
-    good = np.array([read.image is not None for read in reads])
+def _rows(files: pa.RecordBatch, reads: list[_Read], encoder: ClipEncoder) -> pa.RecordBatch:
+    vectors, reads = _encoded(reads, encoder)
+    good = np.array([read.pixels is not None for read in reads])
+    sizes = [read.size or (None, None) for read in reads]
     lists = pa.nulls(len(reads), pa.list_(pa.float32()))
     dim = 0
     if vectors is not None:
@@ -99,10 +107,10 @@ def _rows(files: pa.RecordBatch, reads: list[_Read], models: Models) -> pa.Recor
         [
             *(files.column(name) for name in _FILE),
             pa.array([read.image_id for read in reads], pa.string()),
-            pa.array([read.image.width if read.image else None for read in reads], pa.int32()),
-            pa.array([read.image.height if read.image else None for read in reads], pa.int32()),
+            pa.array([width for width, _ in sizes], pa.int32()),
+            pa.array([height for _, height in sizes], pa.int32()),
             lists,
-            pa.array([dim if read.image else None for read in reads], pa.int32()),
+            pa.array(np.full(len(reads), dim), pa.int32(), mask=~good),
             pa.array([read.reason for read in reads], pa.string()),
             pa.array([read.detail for read in reads], pa.string()),
         ],
@@ -110,23 +118,22 @@ def _rows(files: pa.RecordBatch, reads: list[_Read], models: Models) -> pa.Recor
     )
 
 
-def _encoded(reads: list[_Read], models: Models) -> tuple[Vectors | None, list[_Read]]:
+def _encoded(reads: list[_Read], encoder: ClipEncoder) -> tuple[Vectors | None, list[_Read]]:
     """Encode the pictures among what was read; one whose vector cannot be used is refused.
 
     Raises:
         InvalidVectorError: no vector of several can be used, so that the model is at fault.
     """
-    encoder = models.clip_encoder()
-    images = [read.image for read in reads if read.image is not None]
-    if not images:
+    pixels = [read.pixels for read in reads if read.pixels is not None]
+    if not pixels:
         return None, reads
     try:
-        return encoder.encode_images(images), reads
+        return encoder.encode_pixels(pixels), reads
     except InvalidVectorError as error:
-        if len(images) == 1:
-            refused = _Read(None, None, "invalid_vector", str(error))
-            return None, [read if read.image is None else refused for read in reads]
-        found = [_encoded([read], models) for read in reads]
+        if len(pixels) == 1:
+            refused = _Read(reason="invalid_vector", detail=str(error))
+            return None, [read if read.pixels is None else refused for read in reads]
+        found = [_encoded([read], encoder) for read in reads]
         vectors = [vector for vector, _ in found if vector is not None]
         if not vectors:
             raise
