@@ -110,7 +110,7 @@ class DeduplicationSettings(Section):
     """Near duplicates, which stay out of the index; `similarity: null` leaves them all in."""
 
     similarity: float | None = Field(default=0.9, gt=0, lt=1)  # paper, section 3.1
-    prompts_per_block: int = Field(default=100_000, ge=1)
+    prompts_per_block: int = Field(default=200_000, ge=1)
     # Above so many prompts, lists of an inverted file are compared instead of all pairs.
     exact_below: int = Field(default=100_000, ge=0)
     target_recall: float = Field(default=0.999, gt=0, le=1)

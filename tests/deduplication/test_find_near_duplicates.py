@@ -5,9 +5,11 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.deduplication import pruning
+from promptknn.deduplication import find_near_duplicates, pruning
 from promptknn.deduplication.exact import prompt_id
 from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
+from promptknn.deduplication.pruning import Search
+from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.index.build import BuildIndex
 from promptknn.index.pool import pool_of
@@ -143,15 +145,26 @@ def test_killed_run_ends_in_the_same_rows_when_run_again(
     assert not (Path(lake.location) / "index" / "near-duplicates").exists()
 
 
+@pytest.mark.parametrize("sampled", [50, 100])
 def test_large_pools_are_searched_by_lists(
-    lake: Lake, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, pool: Pool, monkeypatch: pytest.MonkeyPatch, sampled: int
 ) -> None:
+    """The sample is of the first block where that is large enough."""
     monkeypatch.setattr(pruning, "LARGEST_PROBED_SHARE", 1.0)
+    samples = []
+
+    def pruned(rows: int, sample: Vectors, threshold: float, target_recall: float) -> Search:
+        samples.append(len(sample))
+        return pruning.pruned_search(rows, sample, threshold, target_recall)
+
+    monkeypatch.setattr(find_near_duplicates, "pruned_search", pruned)
+    monkeypatch.setattr(find_near_duplicates, "sample_for", lambda rows: sampled)
     add_embeddings(lake, pool)
     counts = find(lake, changed(BLOCKS, deduplication__exact_below=0))
     assert "lists compared, recall" in counts.message
     expected = brute_force(pool, 0.9)
     assert len(dropped_in(lake).keys() ^ expected.keys()) <= 0.02 * len(pool.ids)
+    assert samples == [sampled] if sampled == 50 else samples[0] > 60
 
 
 def test_another_threshold_decides_anew_beside_the_first(

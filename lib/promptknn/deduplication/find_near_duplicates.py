@@ -64,7 +64,10 @@ class FindNearDuplicates(Stage):
         embeddings = of_models(lake.read(PROMPT_EMBEDDINGS), models)
         kept = decided(lake, KEPT_PROMPTS, models, settings)
         dropped = decided(lake, NEAR_DUPLICATES, models, settings)
-        pending = embeddings.join(kept.union(dropped), "prompt_id", "left_anti")
+        before = kept.union(dropped)
+        # Where nothing was decided before, the vectors go through no join.
+        new = before.isEmpty()
+        pending = embeddings if new else embeddings.join(before, "prompt_id", "left_anti")
         plan = pending.agg(F.count("*").alias("rows"), F.max("sentence_dim").alias("dim")).first()
         if plan is None or plan.rows == 0:
             return Counts(message=f"nothing new, {dropped.count():,} near duplicates")
@@ -100,41 +103,63 @@ class _Run:
     scratch: Path
 
     def run(self) -> Counts:
-        search = self._choose(self.kept_earlier + self.todo)
+        waves = list(plan_waves(self.todo, self.context.settings.deduplication.prompts_per_block))
+        kept_vectors, done, dropped = None, 0, 0
+        for wave in waves:
+            self.context.progress(done, self.todo)
+            prompt_ids, vectors = _in_order(self.pending.where(wave.condition("prompt_id")))
+            done += len(prompt_ids)
+            if len(prompt_ids):
+                kept_vectors = kept_vectors or self._kept_vectors(vectors)
+                last = wave is waves[-1]
+                dropped += self._decide(wave, prompt_ids, vectors, kept_vectors, last)
+            # The next block is read before its names are given to it.
+            del prompt_ids, vectors
+        share = f"{dropped:,} of {self.todo:,} prompts are near duplicates"
+        how = kept_vectors.search if kept_vectors else "nothing compared"
+        message = f"{share} (cosine above {self.threshold}; {how})"
+        return Counts(self.todo, self.todo - dropped, dropped, message)
+
+    def _decide(
+        self,
+        wave: Wave,
+        prompt_ids: Texts,
+        vectors: Vectors,
+        kept_vectors: KeptVectors,
+        last: bool,
+    ) -> int:
+        """Decide a block, and give how many of it are near duplicates."""
+        search = kept_vectors.search
+        block = search.block(vectors)
+        similarities, keepers = kept_vectors.closest(block, self.threshold)
+        found = greedy(block, self.threshold, similarities, search.empty_index)
+        here = found.keeper != NONE
+        keepers[here] = prompt_ids[found.keeper[here]]
+        out = ~found.kept
+        dropped = self._write_dropped(wave, prompt_ids[out], keepers[out], found.similarity[out])
+        self._write_kept(wave, prompt_ids[found.kept])
+        if not last:
+            kept_vectors.add(prompt_ids[found.kept], block.rows(found.kept))
+        return dropped
+
+    def _kept_vectors(self, first_block: Vectors) -> KeptVectors:
+        search = self._choose(self.kept_earlier + self.todo, first_block)
         kept_vectors = KeptVectors(self.context.spark, self.scratch, search)
         if self.kept_earlier:
             kept_vectors.add_frame(self.earlier)
-        waves = list(plan_waves(self.todo, self.context.settings.deduplication.prompts_per_block))
-        done = dropped = 0
-        for number, wave in enumerate(waves, 1):
-            self.context.progress(done, self.todo)
-            prompt_ids, vectors = _in_order(self.pending.where(wave.condition("prompt_id")))
-            if len(prompt_ids) == 0:
-                continue
-            block = search.block(vectors)
-            similarities, keepers = kept_vectors.closest(block, self.threshold)
-            found = greedy(block, self.threshold, similarities, search.empty_index)
-            here = found.keeper != NONE
-            keepers[here] = prompt_ids[found.keeper[here]]
-            out = ~found.kept
-            dropped += self._write_dropped(
-                wave, prompt_ids[out], keepers[out], found.similarity[out]
-            )
-            self._write_kept(wave, prompt_ids[found.kept])
-            if number < len(waves):
-                kept_vectors.add(prompt_ids[found.kept], block.rows(found.kept))
-            done += len(prompt_ids)
-        share = f"{dropped:,} of {self.todo:,} prompts are near duplicates"
-        message = f"{share} (cosine above {self.threshold}; {search})"
-        return Counts(self.todo, self.todo - dropped, dropped, message)
+        return kept_vectors
 
-    def _choose(self, rows: int) -> Search:
+    def _choose(self, rows: int, first_block: Vectors) -> Search:
         settings = self.context.settings.deduplication
         if rows <= settings.exact_below:
             return exact_search(self.dim)
         # The smallest ids are a random sample: ids are hashes.
-        smallest = smallest_keys("prompt_id", rows, sample_for(rows))
-        sample = _in_order(self.pending.union(self.earlier).where(smallest))[1]
+        wanted = sample_for(rows)
+        if not self.kept_earlier and len(first_block) >= wanted:
+            sample = first_block[:wanted]
+        else:
+            smallest = smallest_keys("prompt_id", rows, wanted)
+            sample = _in_order(self.pending.union(self.earlier).where(smallest))[1]
         return pruned_search(rows, sample, self.threshold, settings.target_recall)
 
     def _write_dropped(

@@ -28,7 +28,11 @@ _FOUND = "row int, similarity double, prompt_id string"
 
 
 class KeptVectors:
-    """Kept prompts' vectors in a folder, in parts of at most 25,000."""
+    """Kept prompts' vectors in a folder, in parts of at most 25,000.
+
+    Attributes:
+        search: makes the index of a part.
+    """
 
     def __init__(self, spark: SparkSession, folder: Path, search: Search) -> None:
         """Open an empty collection.
@@ -38,19 +42,19 @@ class KeptVectors:
             folder: made when the first part is written.
             search: makes the index of a part.
         """
-        self._spark, self._folder, self._search = spark, folder, search
+        self._spark, self._folder, self.search = spark, folder, search
         self._parts: list[str] = []
 
     def add(self, prompt_ids: Texts, block: Block) -> None:
         """Add vectors and their prompt_ids."""
         for start in range(0, len(block), _ROWS_A_PART):
             part = slice(start, start + _ROWS_A_PART)
-            name = _write(self._folder, self._search, prompt_ids[part], block.rows(part))
+            name = _write(self._folder, self.search, prompt_ids[part], block.rows(part))
             self._parts.append(name)
 
     def add_frame(self, frame: DataFrame) -> None:
         """Add a frame of prompt_id and sentence_embedding; the tasks that read it write it."""
-        folder, search = self._folder, self._search
+        folder, search = self._folder, self.search
 
         def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             held: list[pa.RecordBatch] = []
@@ -86,7 +90,7 @@ class KeptVectors:
         best = F.min(F.struct((-F.col("similarity")).alias("distance"), "prompt_id"))
         found = (
             parts.repartition(len(self._parts))
-            .mapInArrow(_search_parts(self._folder, self._search.lists > 0, threshold), _FOUND)
+            .mapInArrow(_search_parts(self._folder, self.search.lists > 0, threshold), _FOUND)
             .groupBy("row")
             .agg(best.alias("best"))
             .select("row", -F.col("best.distance"), "best.prompt_id")
