@@ -19,6 +19,12 @@ def random_units(rows: int, dim: int, seed: int) -> Vectors:
     return unit(np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32))
 
 
+def close_units(rows: int, dim: int, seed: int) -> Vectors:
+    """Draw unit vectors in 4 tight bundles: their similarities differ in the third decimal."""
+    bundles = random_units(4, dim, seed + 1_000)[np.arange(rows) % 4]
+    return unit(bundles + np.float32(0.02) * random_units(rows, dim, seed))
+
+
 def prompt_ids(rows: int) -> list[str]:
     """Give ids of 32 hex digits, in order."""
     return [f"{number:032x}" for number in range(rows)]

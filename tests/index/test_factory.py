@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptknn.errors import SettingsError
-from promptknn.index.factory import choose, lists_of, nprobe_candidates, train
+from promptknn.index.factory import choose, choose_by_sample, lists_of, nprobe_candidates, train
 from promptknn.settings import IndexSettings
-from tests.shards import random_units
+from tests.shards import close_units, random_units
 
 DIM = 384
 MILLION = 10**6
@@ -42,6 +42,23 @@ def test_a_kind_that_is_set_is_kept(kind: str, factory: str) -> None:
 def test_what_fits_into_the_memory_is_chosen(bytes_a_prompt: int | None, codes: str) -> None:
     memory = bytes_a_prompt and bytes_a_prompt * MILLION
     assert choose(MILLION, DIM, IndexSettings(memory_bytes=memory)) == f"IVF4000,{codes}"
+
+
+def test_where_whole_scalars_confuse_neighbours_lists_keep_residuals() -> None:
+    assert choose(MILLION, DIM, IndexSettings(), whole_scalars_tell_apart=False) == "IVF4000,SQ8"
+    forced = IndexSettings(kind="ivf_fastscan")
+    assert "fs" in choose(MILLION, DIM, forced, whole_scalars_tell_apart=False)
+
+
+def test_a_sample_tells_whether_fastscan_reaches_the_recall() -> None:
+    settings, queries = IndexSettings(flat_below=0), random_units(50, 32, seed=1)
+    spread, close = random_units(2_000, 32, seed=0), close_units(2_000, 32, seed=0)
+    assert "fs" in choose_by_sample(2_000, spread, queries, 100, settings)
+    assert choose_by_sample(2_000, close, queries, 100, settings) == "IVF51,SQ8"
+    kept = settings.model_copy(update={"kind": "ivf_fastscan"})
+    assert "fs" in choose_by_sample(2_000, close, queries, 100, kept)
+    content = settings.model_copy(update={"target_recall": 0.5})
+    assert "fs" in choose_by_sample(2_000, close, queries, 100, content)
 
 
 def test_an_index_that_fits_nowhere_names_the_memory_it_needs() -> None:

@@ -15,7 +15,14 @@ from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, PromptKnnError
 from promptknn.index.active import activate, handle_of, is_whole, shards_of
 from promptknn.index.build_lock import build_lock
-from promptknn.index.factory import FLAT, choose, lists_of, nprobe_candidates, train
+from promptknn.index.factory import (
+    FLAT,
+    choose,
+    choose_by_sample,
+    lists_of,
+    nprobe_candidates,
+    train,
+)
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted
 from promptknn.index.growth import Growth, growth_of
@@ -115,6 +122,10 @@ class _Build:
     def folder(self) -> Path:
         return index_location(self.context.settings) / self.version
 
+    @property
+    def _k(self) -> int:
+        return min(self.context.settings.prediction.k, self.rows)
+
     def run(self) -> Counts:
         lake, base = self.context.lake, self.growth.base if self.growth else None
         # Left by a build of the same version that was killed, or whose files were damaged.
@@ -155,7 +166,7 @@ class _Build:
             raise PromptKnnError(
                 f"Index {self.version} has a measured recall@{k} of {measured:.3f}, under "
                 f"`index.target_recall` {self.settings.target_recall}: the index before it stays "
-                f"active; lower the target or set `index.kind` to flat."
+                f"active; lower the target or set `index.kind` to ivf_sq8 or flat."
             )
         activate(lake, self.version)
         return Counts(self.rows, self.rows, message=(
@@ -179,6 +190,8 @@ class _Build:
         if lists_of(factory):
             wanted = self.settings.training_rows
             sample = training_sample(self.pool, self.rows, query_map, wanted)
+            queries, _ = self._queries(query_map)
+            factory = choose_by_sample(self.rows, sample, queries, self._k, self.settings)
         else:
             sample = one_key(self.pool, query_map)
         return Fitted(query_map, text_map, train(factory, sample)), factory
@@ -217,7 +230,7 @@ class _Build:
     ) -> tuple[int, float, int, str]:
         """Find the fewest lists to probe that reach the target recall."""
         queries, judged_by = self._queries(query_map)
-        k = min(self.context.settings.prediction.k, self.rows)
+        k = self._k
         exact = exact_answers(self.pool, query_map, queries, k)
         lake, measured, nprobe = self.context.lake, 0.0, 0
         shards = shards_of(lake, self.version)

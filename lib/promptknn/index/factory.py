@@ -2,7 +2,9 @@
 
 FastScan reads 4-bit codes of product quantisation and scores its candidates again from 8-bit
 scalars, so that it finds what those find, and reads far more of a list in the same time than they
-do, than RaBitQ does, or than whole vectors (`./build.sh bench index`).
+do, than RaBitQ does, or than whole vectors (`./build.sh bench index`). Where neighbours lie so
+close together that scalars of whole vectors confuse them, lists keep scalars of what a vector
+differs in from the list's centroid, whose steps are smaller.
 """
 
 import re
@@ -12,6 +14,7 @@ import faiss
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.errors import SettingsError
+from promptknn.index.scalar_recall import scalar_recall
 from promptknn.index.settings import IndexSettings
 
 # FAISS warns below 39 training points a list, and gains little above 256.
@@ -29,7 +32,9 @@ _NUMBER = 8
 FLAT = "Flat"
 
 
-def choose(rows: int, dim: int, settings: IndexSettings) -> str:
+def choose(
+    rows: int, dim: int, settings: IndexSettings, whole_scalars_tell_apart: bool = True
+) -> str:
     """Choose the index: exact for small pools, inverted lists of quantised vectors for large ones.
 
     Of those the fastest that fits into `memory_bytes`.
@@ -39,6 +44,8 @@ def choose(rows: int, dim: int, settings: IndexSettings) -> str:
         dim: dimension of a key.
         settings: `kind` may force one; `flat_below`, `memory_bytes` and `training_rows` bound the
             choice.
+        whole_scalars_tell_apart: whether neighbours keep their order in 8-bit scalars of whole
+            vectors, as FastScan's candidates are scored again; asked where the kind is not forced.
 
     Returns:
         A FAISS factory string.
@@ -50,6 +57,8 @@ def choose(rows: int, dim: int, settings: IndexSettings) -> str:
     if rows <= settings.flat_below:
         kinds.insert(0, "flat")
     kinds = [kind for kind in kinds if _unfit(kind, rows, dim) is None]
+    if not whole_scalars_tell_apart:
+        kinds.remove("ivf_fastscan")
     if settings.kind != "auto":
         kinds = [settings.kind]
         wrong = _unfit(settings.kind, rows, dim)
@@ -63,6 +72,25 @@ def choose(rows: int, dim: int, settings: IndexSettings) -> str:
         f"index.memory_bytes {settings.memory_bytes:,} is too little for {rows:,} prompts of "
         f"dimension {dim}: raise it to {min(sizes.values()):,} or more."
     )
+
+
+def choose_by_sample(
+    rows: int, sample: Vectors, queries: Vectors, k: int, settings: IndexSettings
+) -> str:
+    """Choose as `choose` does, and leave out FastScan where its scalars miss the target recall.
+
+    Args:
+        rows: prompts in all shards together.
+        sample: of their keys, float32, (n, d), unit rows.
+        queries: that the index will be judged by, float32, (m, d), unit rows.
+        k: neighbours they ask for.
+        settings: as `choose` takes them.
+    """
+    factory = choose(rows, sample.shape[1], settings)
+    if settings.kind != "auto" or not factory.endswith(_REFINED):
+        return factory
+    apart = scalar_recall(sample, queries, rows, k) >= settings.target_recall
+    return choose(rows, sample.shape[1], settings, apart)
 
 
 def _unfit(kind: str, rows: int, dim: int) -> str | None:
