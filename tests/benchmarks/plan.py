@@ -1,10 +1,11 @@
 """How long, how much, and what breaks first: millions of prompts on 1, 8 and 64 GPUs.
 
 What CPUs do goes at the rates of `./build.sh bench growth` on this machine: PROMPTKNN_BENCH_RATES
-names a file whose last line is the one that it printed last. What GPUs do is counted, not measured:
-the operations of CLIP's towers and of Stable Diffusion's U-Net (torch counts them, without weights)
-at an assumed share of a card's peak. All that is assumed stands at the head of this file, and above
-the table.
+names a file whose last line is the one that it printed last. What GPUs do is counted: the
+operations of CLIP's towers and of Stable Diffusion's U-Net (torch counts them, without weights). A
+card computes them as fast as `./build.sh bench gpu` measured, where PROMPTKNN_BENCH_GPU names what
+that printed; else, and for Stable Diffusion, at an assumed share of its peak. All that is assumed
+stands at the head of this file, and above the table.
 
 Each prompt costs the same in every stage but the search for near duplicates, whose pairs grow with
 the square of the prompts, divided by the number of lists: all of its time at the larger size is
@@ -43,7 +44,7 @@ LONGEST_DAYS = 7
 MODEL, SIDE, CONTEXT, LATENT = "ViT-H-14", 224, 77, 96
 DIM, SENTENCE_DIM, FLOAT, KIND = 1024, 384, 4, "ivf_fastscan"
 PICTURES, NEAR = "generate_images", "find_near_duplicates"
-_HOUR = 3600.0
+_HOUR, TERA = 3600.0, 1e12
 _TEXTS = 2_000
 _UNET = {
     "sample_size": 96,
@@ -65,6 +66,7 @@ class Rates:
         text: operations of a GPU each prompt.
         image: operations of a GPU each image.
         picture: operations of a GPU each picture that is generated.
+        card: operations a second of a GPU, of each of the three.
         stored: bytes of tables each prompt.
         indexed: bytes of the index each prompt.
     """
@@ -76,6 +78,7 @@ class Rates:
     text: float
     image: float
     picture: float
+    card: Mapping[str, float]
     stored: float
     indexed: float
 
@@ -89,10 +92,12 @@ def main() -> None:
     lines = Path(named).read_text(encoding="utf-8").strip().splitlines()
     rates = rates_of(json.loads(lines[-1]))
     console, plans = wide_console(stderr=False), {}
+    card = ", ".join(f"{name} {rate / TERA:,.0f}" for name, rate in rates.card.items())
     console.print(
-        f"Assumed: {PEAK / 1e12:,.0f} TFLOPS a GPU, {SHARE_OF_PEAK:.0%} of them used, with it "
-        f"{CORES} cores, {MEMORY / 1e9:,.0f} GB of memory and a price of {PRICE_AN_HOUR} an hour; "
-        f"{GPUS_A_HOST} GPUs a host at most; {MODEL}, MiniLM, Stable Diffusion 2 at 768 pixels."
+        f"TFLOPS of a GPU: {card} (where not measured {SHARE_OF_PEAK:.0%} of {PEAK / TERA:,.0f}). "
+        f"Assumed: with each {CORES} cores, {MEMORY / 1e9:,.0f} GB of memory and a price of "
+        f"{PRICE_AN_HOUR} an hour; {GPUS_A_HOST} GPUs a host at most; {MODEL}, MiniLM, Stable "
+        f"Diffusion 2 at 768 pixels."
     )
     for prompts in PROMPTS:
         hours = {gpus: hours_of(rates, prompts, gpus) for gpus in GPUS}
@@ -139,9 +144,20 @@ def rates_of(growth: Mapping[str, Any]) -> Rates:
         pair=near * lists_for(rows) / rows**2,
         search=predicted / images / rows,
         **_operations(),
+        card=_card(),
         stored=sum(stored.values()) / rows + FLOAT * (DIM + SENTENCE_DIM),
         indexed=index - bytes_a_vector(KIND, growth["dim"]) + bytes_a_vector(KIND, DIM),
     )
+
+
+def _card() -> dict[str, float]:
+    rates = dict.fromkeys(("text", "image", "picture"), PEAK * SHARE_OF_PEAK)
+    named = os.environ.get("PROMPTKNN_BENCH_GPU")
+    if named:
+        found = json.loads(Path(named).read_text(encoding="utf-8").strip().splitlines()[-1])
+        for tower in ("text", "image"):
+            rates[tower] = found["peak"] * found[f"{MODEL} {tower} fp16"]["share_of_peak"]
+    return rates
 
 
 def _of_cores(growth: Mapping[str, Any], size: str) -> dict[str, float]:
@@ -182,16 +198,16 @@ def _counted(run: Callable[[], object]) -> float:
 
 def hours_of(rates: Rates, prompts: int, gpus: int) -> dict[str, float]:
     """Give the hours of each part."""
-    cores, operations = gpus * CORES, gpus * PEAK * SHARE_OF_PEAK
+    cores = gpus * CORES
     seconds = {
         stage: prompts * (each / cores + rates.driver[stage]) for stage, each in rates.cores.items()
     }
     pairs = rates.pair * prompts**2 / lists_for(prompts)
     seconds[NEAR] = pairs / cores + prompts * rates.driver[NEAR]
-    seconds["embed_prompts"] = prompts * rates.text / operations
-    seconds["embed_images"] = IMAGES * rates.image / operations
+    seconds["embed_prompts"] = prompts * rates.text / (gpus * rates.card["text"])
+    seconds["embed_images"] = IMAGES * rates.image / (gpus * rates.card["image"])
     seconds["predict_prompts"] = IMAGES * prompts * rates.search / cores
-    seconds[PICTURES] = prompts * rates.picture / operations
+    seconds[PICTURES] = prompts * rates.picture / (gpus * rates.card["picture"])
     return {part: took / _HOUR for part, took in seconds.items()}
 
 
