@@ -83,34 +83,37 @@ def main() -> None:
 def _of_model(
     name: str, prompts: list[str], result: dict[str, Any]
 ) -> dict[tuple[str, str], Measured]:
-    model, transform = _random_model(name)
     tokenizer, images = open_clip.get_tokenizer(name), [photograph(name) for name in NAMES]
-    encoders = {}
-    with patch.object(ours, "load_open_clip", lambda *_: (model, transform, tokenizer)):
-        for precision in PRECISIONS:
-            settings = ClipSettings(model=name, batch_size=BATCH_SIZE, precision=precision)
-            encoders[precision] = ours.OpenClipEncoder(settings)
-    some = encoders["fp32"]
-    pixels = [some.prepare(image) for image in images] * (PICTURES // len(images))
-    result[f"{name} prompts tokenized a second and core"] = _a_second(tokenizer, prompts)
-    result[f"{name} pictures prepared a second and core"] = _a_second(some.prepare, images)
-    tokens, stacked = tokenizer(prompts), torch.from_numpy(np.stack(pixels))
-    result[f"{name} tokens a prompt"] = float((tokens != 0).sum() / len(tokens))
+    model, transform = _random_model(name)
+    tokens, stacked = tokenizer(prompts), torch.stack([transform(image) for image in images])
+    stacked = stacked.repeat(PICTURES // len(images), 1, 1, 1)
+    result |= {
+        f"{name} tokens a prompt": float((tokens != 0).sum() / len(tokens)),
+        f"{name} prompts tokenized a second and core": _a_second(tokenizer, prompts),
+        f"{name} pictures prepared a second and core": _a_second(transform, images),
+    }
+    plain_text = partial(_plain, model.encode_text, tokens)
+    plain_image = partial(_plain, model.encode_image, stacked)
+    # Without autocast torch runs attention as one operation, whose work it does not count.
+    text_work = _operations(partial(_texts, model, tokens, "bf16"))
+    image_work, padded_work = _operations(plain_image), _operations(plain_text)
     found = {}
-    for tower, rows in (("text", tokens), ("image", stacked)):
-        calls = {
-            precision: partial(_texts, model, tokens, precision)
-            if tower == "text"
-            else partial(encoder.encode_pixels, pixels)
-            for precision, encoder in encoders.items()
-        }
-        # In fp32 torch runs attention as one operation, whose work it does not count.
-        work = _operations(calls["bf16"])
-        plain = partial(_plain, model.encode_text if tower == "text" else model.encode_image, rows)
-        for precision, call in calls.items():
-            found[tower, str(precision)] = _measured(call, work)
-        found[tower, "open_clip, bf16"] = _measured(plain, _operations(plain))
-    return found
+    for precision in PRECISIONS:
+        settings = ClipSettings(model=name, batch_size=BATCH_SIZE, precision=precision)
+        own = _random_model(name)[0]
+        with patch.object(ours, "load_open_clip", partial(_loaded, own, transform, tokenizer)):
+            encoder = ours.OpenClipEncoder(settings)
+        texts_of = partial(_texts, own, tokens, precision)
+        found["text", str(precision)] = _measured(texts_of, text_work)
+        images_of = partial(encoder.encode_pixels, list(stacked.numpy()))
+        found["image", str(precision)] = _measured(images_of, image_work)
+    found["text", "open_clip, bf16"] = _measured(plain_text, padded_work)
+    found["image", "open_clip, bf16"] = _measured(plain_image, image_work)
+    return dict(sorted(found.items(), key=lambda row: row[0][0], reverse=True))
+
+
+def _loaded(*parts: object) -> tuple[object, ...]:
+    return parts[:3]
 
 
 def _random_model(name: str) -> tuple[torch.nn.Module, Any]:

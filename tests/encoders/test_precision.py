@@ -8,7 +8,7 @@ from promptknn.encoders.class_profile import ClassProfileEncoder
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.encoders.open_clip import OpenClipEncoder
-from promptknn.encoders.precision import Precision, autocast
+from promptknn.encoders.precision import Precision, autocast, half_type
 from promptknn.encoders.sentence import SentenceEncoder
 from promptknn.errors import SettingsError
 from promptknn.settings import ClipSettings, SentenceSettings, Settings
@@ -51,15 +51,16 @@ def test_class_profiles_are_computed_in_half_precision() -> None:
     _differ_slightly(half.encode_images(images), whole.encode_images(images))
 
 
-@pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
 def test_left_to_itself_a_gpu_computes_in_fp16_and_a_cpu_in_fp32() -> None:
-    def chosen(precision: Precision, device: str) -> torch.dtype:
-        context = autocast(precision, torch.device(device))
-        assert isinstance(context, torch.autocast)
-        return context.fast_dtype
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert half_type("auto", gpu) == torch.float16
+    assert half_type("auto", cpu) is None
+    for device in (cpu, gpu):
+        assert half_type("bf16", device) == torch.bfloat16
+        assert half_type("fp32", device) is None
 
-    assert chosen("auto", "cuda") == torch.float16
-    assert chosen("bf16", "cuda") == chosen("bf16", "cpu") == torch.bfloat16
+
+def test_autocast_is_on_where_a_model_computes_in_16_bits() -> None:
     with autocast("auto", torch.device("cpu")):
         assert not torch.is_autocast_enabled("cpu")
     with autocast("bf16", torch.device("cpu")):

@@ -1,4 +1,4 @@
-"""The precision that models compute in; their weights and what they give stay fp32."""
+"""The precision that models compute in; what they give is fp32 always."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
 
-def autocast(precision: Precision, device: "torch.device") -> AbstractContextManager[None]:
-    """Make the context in which a model computes.
+def half_type(precision: Precision, device: "torch.device") -> "torch.dtype | None":
+    """Give the type of 16 bits that a model computes in, or None for fp32.
 
     Args:
         precision: `auto` is fp16 on a GPU, whose tensor cores need 16 bits, and fp32 on a CPU.
@@ -21,8 +21,15 @@ def autocast(precision: Precision, device: "torch.device") -> AbstractContextMan
     chosen = precision
     if chosen == "auto":
         chosen = "fp16" if device.type == "cuda" else "fp32"
-    dtype = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}[chosen]
+    return {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}[chosen]
+
+
+def autocast(precision: Precision, device: "torch.device") -> AbstractContextManager[None]:
+    """Make the context in which a model with weights of fp32 computes in `half_type`."""
+    import torch
+
+    half = half_type(precision, device)
     context: AbstractContextManager[None] = torch.autocast(
-        device.type, dtype, enabled=dtype is not None
+        device.type, half, enabled=half is not None
     )
     return context
