@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from promptknn.encoders.class_profile import ClassProfileEncoder
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.encoders.open_clip import OpenClipEncoder
@@ -43,12 +42,6 @@ def test_sentence_models_compute_in_half_precision() -> None:
         SentenceEncoder(SentenceSettings(precision=precision)) for precision in ("fp32", "bf16")
     )
     _differ_slightly(half.encode_texts(TEXTS), whole.encode_texts(TEXTS))
-
-
-def test_class_profiles_are_computed_in_half_precision() -> None:
-    images = [photograph("coffee")]
-    whole, half = (ClassProfileEncoder(1, precision) for precision in ("fp32", "bf16"))
-    _differ_slightly(half.encode_images(images), whole.encode_images(images))
 
 
 def test_left_to_itself_a_gpu_computes_in_fp16_and_a_cpu_in_fp32() -> None:

@@ -2,7 +2,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 
 from promptknn.encoders.sentence import (
@@ -23,6 +25,19 @@ TEXTS = [
     "an oil painting of a lighthouse at dusk, dramatic light, trending on artstation " * 3,
     "a b c",
 ]
+
+
+class ModelOnGpu:
+    """Stands for a model on a GPU: notes its batches, and gives vectors of 16 bits."""
+
+    device = torch.device("cuda")
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[list[str], int]] = []
+
+    def encode(self, texts: list[str], batch_size: int, **_: object) -> npt.NDArray[np.float16]:
+        self.batches.append((texts, batch_size))
+        return np.ones((len(texts), 4), np.float16)
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +125,13 @@ def test_hostile_texts_have_vectors_of_numbers(encoder: SentenceEncoder, tmp_pat
     assert vectors.shape == (len(texts), 384)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert not made.exists()
+
+
+@pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
+def test_a_gpu_gets_texts_of_all_lengths_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, model = SentenceEncoder(SentenceSettings(batch_size=3)), ModelOnGpu()
+    monkeypatch.setattr(encoder, "_model", model)
+    found = encoder.encode_texts(TEXTS)
+    assert model.batches == [(TEXTS, 3)]
+    np.testing.assert_array_equal(found, np.full((5, 4), 0.5, np.float32))
+    assert found.dtype == np.float32

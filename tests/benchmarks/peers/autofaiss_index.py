@@ -1,4 +1,7 @@
-"""Builds an index by autofaiss, tuned by itself, and measures it; gives what it found as JSON."""
+"""Builds an index by autofaiss, tuned by itself, and measures it; gives what it found as JSON.
+
+An index takes an hour: what was built of the same vectors before is measured again, not built.
+"""
 
 import json
 import logging
@@ -10,7 +13,8 @@ import faiss
 import numpy as np
 from autofaiss import build_index
 
-RECALL, MOST_SECONDS = 0.99, 120.0
+RECALL, NEARLY, MOST_SECONDS = 0.99, 0.002, 120.0
+_INDEX, _BUILT = "autofaiss.index", "built.json"
 
 # autofaiss names OPQMatrix's second argument, which this FAISS no longer allows: with an older one,
 # its kernels would be older than ours.
@@ -19,27 +23,17 @@ faiss.OPQMatrix = lambda d, M, d2: _OPQMatrix(d, M, d2)  # noqa: N803
 
 
 def main() -> None:
-    folder, memory, batch, threads = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    folder, kept, memory = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    batch, threads = int(sys.argv[4]), sys.argv[5]
     faiss.omp_set_num_threads(int(threads))
-    vectors = np.load(folder / "vectors.npy")
     queries, exact = np.load(folder / "queries.npy"), np.load(folder / "exact.npy")
-    place = folder / "autofaiss.index"
-    started, processor = time.perf_counter(), time.process_time()
-    built, told = build_index(
-        vectors,
-        index_path=str(place),
-        index_infos_path=str(folder / "autofaiss.json"),
-        max_index_memory_usage=memory,
-        current_memory_available="20G",
-        metric_type="ip",
-        nb_cores=int(threads),
-        verbose=logging.ERROR,
-    )
-    seconds, processor = time.perf_counter() - started, time.process_time() - processor
-    key = str(told["index_key"])
-    del vectors, built
-    index = faiss.read_index(str(place))
-    own = _measured(index, str(told["index_param"]), queries, exact, batch)
+    if not (kept / _BUILT).exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        said = _build(np.load(folder / "vectors.npy"), kept / _INDEX, memory, threads)
+        (kept / _BUILT).write_text(json.dumps(said))
+    said, place = json.loads((kept / _BUILT).read_text()), kept / _INDEX
+    index, key = faiss.read_index(str(place)), said["index"]
+    own = _measured(index, said.pop("parameters"), queries, exact, batch)
     tried = [own]
     # The fewest steps that reach the recall, doubling what its tuning may change.
     for power in range(4, 14):
@@ -53,16 +47,32 @@ def main() -> None:
         tried.append(_measured(index, parameters, queries, exact, batch))
         if tried[-1]["recall"] >= RECALL or tried[-1]["seconds"] > MOST_SECONDS:
             break
-    best = max(tried, key=lambda one: (one["recall"] >= RECALL, one["recall"]))
-    said = {
-        "index": key,
-        "build_seconds": seconds,
-        "build_processor_seconds": processor,
-        "bytes": place.stat().st_size,
-        "own_tuning": own,
-        "best": best,
-    }
+    # Where none reaches it, the fastest of those that come as near as any.
+    most = max(one["recall"] for one in tried)
+    enough = RECALL if most >= RECALL else most - NEARLY
+    best = max((one for one in tried if one["recall"] >= enough), key=lambda one: one["rate"])
+    said |= {"bytes": place.stat().st_size, "own_tuning": own, "best": best}
     sys.stdout.write("\n" + json.dumps(said) + "\n")
+
+
+def _build(vectors, place: Path, memory: str, threads: str) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    started, processor = time.perf_counter(), time.process_time()
+    _, told = build_index(
+        vectors,
+        index_path=str(place),
+        index_infos_path=str(place.with_suffix(".json")),
+        max_index_memory_usage=memory,
+        current_memory_available="20G",
+        metric_type="ip",
+        nb_cores=int(threads),
+        verbose=logging.ERROR,
+    )
+    return {
+        "index": str(told["index_key"]),
+        "parameters": str(told["index_param"]),
+        "build_seconds": time.perf_counter() - started,
+        "build_processor_seconds": time.process_time() - processor,
+    }
 
 
 def _measured(index: faiss.Index, parameters: str, queries, exact, batch: int) -> dict:  # type: ignore[no-untyped-def,type-arg]
