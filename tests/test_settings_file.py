@@ -120,7 +120,7 @@ def test_a_value_out_of_range_is_named_with_the_range(load: Load) -> None:
 def test_a_value_that_is_not_a_choice_is_answered_with_the_choices(load: Load) -> None:
     sentence = _sentence(load, "index: {kind: hnsw}")
     assert "'index.kind' (given: 'hnsw')" in sentence
-    assert "'auto', 'flat', 'ivf_fastscan', 'ivf_sq8' or 'ivf_pq'" in sentence
+    assert "'auto', 'flat', 'ivf_fastscan', 'ivf_fastscan12', 'ivf_sq8' or 'ivf_pq'" in sentence
 
 
 def test_an_infinite_weight_is_refused(load: Load) -> None:

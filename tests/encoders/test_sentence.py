@@ -127,7 +127,7 @@ def test_hostile_texts_have_vectors_of_numbers(encoder: SentenceEncoder, tmp_pat
     assert not made.exists()
 
 
-@pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
 def test_a_gpu_gets_texts_of_all_lengths_together(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, model = SentenceEncoder(SentenceSettings(batch_size=3)), ModelOnGpu()
     monkeypatch.setattr(encoder, "_model", model)

@@ -25,6 +25,7 @@ def test_small_pools_are_searched_exactly() -> None:
         ("flat", "Flat"),
         ("ivf_sq8", "IVF4000,SQ8"),
         ("ivf_fastscan", "IVF4000,PQ96x4fs,Refine(SQ8)"),
+        ("ivf_fastscan12", "IVF4000,PQ96x4fs,Refine(2xSQ6)"),
         ("ivf_pq", "IVF4000,PQ96x8"),
     ],
 )
@@ -44,21 +45,30 @@ def test_what_fits_into_the_memory_is_chosen(bytes_a_prompt: int | None, codes: 
     assert choose(MILLION, DIM, IndexSettings(memory_bytes=memory)) == f"IVF4000,{codes}"
 
 
-def test_where_whole_scalars_confuse_neighbours_lists_keep_residuals() -> None:
-    assert choose(MILLION, DIM, IndexSettings(), whole_scalars_tell_apart=False) == "IVF4000,SQ8"
+@pytest.mark.parametrize(
+    ("bytes_a_prompt", "codes"),
+    [(None, "PQ96x4fs,Refine(2xSQ6)"), (632, "PQ96x4fs,Refine(2xSQ6)"), (631, "SQ8"),
+     (391, "PQ96x8")],
+)  # fmt: skip
+def test_where_8_bits_confuse_neighbours_12_are_kept_that_fit(
+    bytes_a_prompt: int | None, codes: str
+) -> None:
+    settings = IndexSettings(memory_bytes=bytes_a_prompt and bytes_a_prompt * MILLION)
+    assert choose(MILLION, DIM, settings, eight_bits_tell_apart=False) == f"IVF4000,{codes}"
     forced = IndexSettings(kind="ivf_fastscan")
-    assert "fs" in choose(MILLION, DIM, forced, whole_scalars_tell_apart=False)
+    assert choose(MILLION, DIM, forced, eight_bits_tell_apart=False).endswith("Refine(SQ8)")
 
 
 def test_a_sample_tells_whether_fastscan_reaches_the_recall() -> None:
     settings, queries = IndexSettings(flat_below=0), random_units(50, 32, seed=1)
     spread, close = random_units(2_000, 32, seed=0), close_units(2_000, 32, seed=0)
-    assert "fs" in choose_by_sample(2_000, spread, queries, 100, settings)
-    assert choose_by_sample(2_000, close, queries, 100, settings) == "IVF51,SQ8"
+    eight, twelve = "IVF51,PQ8x4fs,Refine(SQ8)", "IVF51,PQ8x4fs,Refine(2xSQ6)"
+    assert choose_by_sample(2_000, spread, queries, 100, settings) == eight
+    assert choose_by_sample(2_000, close, queries, 100, settings) == twelve
     kept = settings.model_copy(update={"kind": "ivf_fastscan"})
-    assert "fs" in choose_by_sample(2_000, close, queries, 100, kept)
+    assert choose_by_sample(2_000, close, queries, 100, kept) == eight
     content = settings.model_copy(update={"target_recall": 0.5})
-    assert "fs" in choose_by_sample(2_000, close, queries, 100, content)
+    assert choose_by_sample(2_000, close, queries, 100, content) == eight
 
 
 def test_an_index_that_fits_nowhere_names_the_memory_it_needs() -> None:
@@ -96,7 +106,9 @@ def test_lists_grow_with_the_root_of_the_rows() -> None:
     assert choose(4 * 10**6, DIM, settings) == "IVF8000,SQ8"
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IVF3,SQ8", "IVF3,PQ2x4fs,Refine(SQ8)"])
+@pytest.mark.parametrize(
+    "factory", ["Flat", "IVF3,SQ8", "IVF3,PQ2x4fs,Refine(SQ8)", "IVF3,PQ2x4fs,Refine(2xSQ6)"]
+)
 def test_a_trained_index_is_empty_and_measures_inner_products(factory: str) -> None:
     index = train(factory, random_units(150, 8, seed=0))
     assert index.is_trained

@@ -8,6 +8,7 @@ import pytest
 
 from promptknn.errors import CorruptShardError
 from promptknn.index.factory import train
+from promptknn.index.fine_scalars import add_keys
 from promptknn.index.mapped_lists import LISTS, SIZES, MappedLists, write_lists
 from promptknn.index.shard import VECTORS, Shard
 from tests.shards import random_units, write_shard
@@ -15,12 +16,12 @@ from tests.shards import random_units, write_shard
 ROWS, DIM, NPROBE, K = 1_000, 16, 3, 10
 KEYS = random_units(ROWS, DIM, seed=0)
 QUERIES = random_units(50, DIM, seed=1)
-FACTORY = f"IVF20,PQ{DIM // 4}x4fs,Refine(SQ8)"
+FACTORY, FINE = (f"IVF20,PQ{DIM // 4}x4fs,Refine({scalars})" for scalars in ("SQ8", "2xSQ6"))
 
 
 def filled(factory: str) -> faiss.Index:
     index = train(factory, KEYS)
-    index.add(KEYS)
+    add_keys(index, KEYS)
     return index
 
 
@@ -30,9 +31,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "shard"
 
 
-def test_mapped_lists_answer_as_those_in_memory(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("factory", [FACTORY, FINE])
+def test_mapped_lists_answer_as_those_in_memory(factory: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shard"
+    write_shard(folder, KEYS, empty=train(factory, KEYS))
     assert {LISTS, SIZES} <= {file.name for file in folder.iterdir()}
-    index = filled(FACTORY)
+    index = filled(factory)
     in_memory = tmp_path / "in_memory"
     shutil.copytree(folder, in_memory)
     for name in (LISTS, SIZES):

@@ -106,7 +106,10 @@ LISTED = random_units(600, DIM, seed=0)
 
 
 # What FAISS is asked for, and the share of the true neighbours that every list together gives.
-KINDS = {"IVF8,SQ8": 0.95, "IVF8,PQ2x4fs,Refine(SQ8)": 0.95, "IVF8,PQ2x8": 0.7}
+KINDS = {
+    "IVF8,SQ8": 0.95, "IVF8,PQ2x4fs,Refine(SQ8)": 0.95, "IVF8,PQ2x4fs,Refine(2xSQ6)": 0.95,
+    "IVF8,PQ2x8": 0.7,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,7 @@ class _Build:
             raise PromptKnnError(
                 f"Index {self.version} has a measured recall@{k} of {measured:.3f}, under "
                 f"`index.target_recall` {self.settings.target_recall}: the index before it stays "
-                f"active; lower the target or set `index.kind` to ivf_sq8 or flat."
+                f"active; lower the target or set `index.kind` to ivf_fastscan12 or flat."
             )
         activate(lake, self.version)
         return Counts(self.rows, self.rows, message=(

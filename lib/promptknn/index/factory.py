@@ -3,8 +3,7 @@
 FastScan reads 4-bit codes of product quantisation and scores its candidates again from 8-bit
 scalars, so that it finds what those find, and reads far more of a list in the same time than they
 do, than RaBitQ does, or than whole vectors (`./build.sh bench index`). Where neighbours lie so
-close together that scalars of whole vectors confuse them, lists keep scalars of what a vector
-differs in from the list's centroid, whose steps are smaller.
+close together that 8 bits confuse them, its candidates are scored again from 12.
 """
 
 import re
@@ -14,27 +13,26 @@ import faiss
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.errors import SettingsError
+from promptknn.index.fine_scalars import fine_scalars
 from promptknn.index.scalar_recall import scalar_recall
 from promptknn.index.settings import IndexSettings
 
 # FAISS warns below 39 training points a list, and gains little above 256.
 _ROWS_PER_LIST = 39
 _LISTS = re.compile(r"IVF(\d+),")
-_REFINED = ",Refine(SQ8)"
+_REFINED, _FINE = ",Refine(SQ8)", ",Refine(2xSQ6)"
 # Candidates of FastScan for each neighbour wanted. At 4 some 0.2 % of the neighbours are missed
 # among MiniLM's vectors, at 8 next to none.
 _CANDIDATES = 8
 # Product quantisation cuts vectors into parts of 4 numbers, and learns centroids for each.
 _PART = 4
-_CENTROIDS = {"ivf_fastscan": 16, "ivf_pq": 256}
+_CENTROIDS = {"ivf_fastscan": 16, "ivf_fastscan12": 16, "ivf_pq": 256}
 # A list also keeps a number of 8 bytes for each prompt.
 _NUMBER = 8
 FLAT = "Flat"
 
 
-def choose(
-    rows: int, dim: int, settings: IndexSettings, whole_scalars_tell_apart: bool = True
-) -> str:
+def choose(rows: int, dim: int, settings: IndexSettings, eight_bits_tell_apart: bool = True) -> str:
     """Choose the index: exact for small pools, inverted lists of quantised vectors for large ones.
 
     Of those the fastest that fits into `memory_bytes`.
@@ -44,8 +42,8 @@ def choose(
         dim: dimension of a key.
         settings: `kind` may force one; `flat_below`, `memory_bytes` and `training_rows` bound the
             choice.
-        whole_scalars_tell_apart: whether neighbours keep their order in 8-bit scalars of whole
-            vectors, as FastScan's candidates are scored again; asked where the kind is not forced.
+        eight_bits_tell_apart: whether neighbours keep their order in 8-bit scalars; asked where the
+            kind is not forced.
 
     Returns:
         A FAISS factory string.
@@ -53,12 +51,10 @@ def choose(
     Raises:
         SettingsError: the index does not fit into `memory_bytes`, or goes with another dimension.
     """
-    kinds = ["ivf_fastscan", "ivf_sq8", "ivf_pq"]
+    kinds = ["ivf_fastscan" if eight_bits_tell_apart else "ivf_fastscan12", "ivf_sq8", "ivf_pq"]
     if rows <= settings.flat_below:
         kinds.insert(0, "flat")
     kinds = [kind for kind in kinds if _unfit(kind, rows, dim) is None]
-    if not whole_scalars_tell_apart:
-        kinds.remove("ivf_fastscan")
     if settings.kind != "auto":
         kinds = [settings.kind]
         wrong = _unfit(settings.kind, rows, dim)
@@ -77,7 +73,7 @@ def choose(
 def choose_by_sample(
     rows: int, sample: Vectors, queries: Vectors, k: int, settings: IndexSettings
 ) -> str:
-    """Choose as `choose` does, and leave out FastScan where its scalars miss the target recall.
+    """Choose as `choose` does, and 12-bit scalars where those of 8 bits miss the target recall.
 
     Args:
         rows: prompts in all shards together.
@@ -109,6 +105,7 @@ def bytes_a_vector(kind: str, dim: int) -> int:
     return {
         "flat": 4 * dim,
         "ivf_fastscan": fast + dim + _NUMBER,
+        "ivf_fastscan12": fast + 12 * dim // 8 + _NUMBER,
         "ivf_sq8": dim + _NUMBER,
         "ivf_pq": dim // _PART + _NUMBER,
     }[kind]
@@ -121,6 +118,7 @@ def _factory(kind: str, rows: int, dim: int, settings: IndexSettings) -> str:
     lists = max(1, min(int(4 * sqrt(rows)), trained // _ROWS_PER_LIST))
     codes = {
         "ivf_fastscan": f"PQ{dim // _PART}x4fs{_REFINED}",
+        "ivf_fastscan12": f"PQ{dim // _PART}x4fs{_FINE}",
         "ivf_sq8": "SQ8",
         "ivf_pq": f"PQ{dim // _PART}x8",
     }[kind]
@@ -135,9 +133,12 @@ def lists_of(factory: str) -> int:
 
 def train(factory: str, sample: Vectors) -> faiss.Index:
     """Train an empty index (inner product) on a sample of keys: float32, (n, d), unit rows."""
-    index = faiss.index_factory(sample.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+    known = factory.removesuffix(_FINE)
+    index = faiss.index_factory(sample.shape[1], known, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
         index.train(sample)
+    if known != factory:
+        index = fine_scalars(index, sample)
     if isinstance(index, faiss.IndexRefine):
         index.k_factor = _CANDIDATES
     return index

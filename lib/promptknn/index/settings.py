@@ -15,7 +15,7 @@ class IndexSettings(Section):
     location: PathLocation | None = None
     rows_per_shard: int = Field(default=1_000_000, ge=1)
     shards: int | None = Field(default=None, ge=1)
-    kind: Literal["auto", "flat", "ivf_fastscan", "ivf_sq8", "ivf_pq"] = "auto"
+    kind: Literal["auto", "flat", "ivf_fastscan", "ivf_fastscan12", "ivf_sq8", "ivf_pq"] = "auto"
     # What the vectors of all shards may take; their texts and sentence embeddings come on top.
     memory_bytes: int | None = Field(default=None, ge=1)
     flat_below: int = Field(default=200_000, ge=0)

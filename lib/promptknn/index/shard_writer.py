@@ -12,6 +12,7 @@ import faiss
 import pyarrow as pa
 
 from promptknn.encoders.encoder import Vectors
+from promptknn.index.fine_scalars import add_keys
 from promptknn.index.growing_array import GrowingArray
 from promptknn.index.mapped_lists import write_lists
 from promptknn.index.shard import (
@@ -86,7 +87,7 @@ class ShardWriter:
             rescoring: float32, (n, d''), unit rows, stored as fp16, for a writer made
                 `with_rescoring`.
         """
-        self._index.add(keys)
+        add_keys(self._index, keys)
         self._prompts.write_batch(pa.RecordBatch.from_arrays([ids, texts], schema=PROMPTS_SCHEMA))
         self._sentence.append(sentence)
         if self._mapped is not None and mapped is not None:
