@@ -25,6 +25,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -102,39 +103,42 @@ def _measure(name: str, vectors: Vectors, queries: Vectors) -> dict[str, object]
             memory = f"{whole // 2 // 2**20}M" if limit == "half" else limit
             kept = _kept(vectors, memory)
             said = run_peer("autofaiss_index", home, str(kept), memory, str(BATCH), str(THREADS))
-            best = said["best"]
             told[limit] = said
-            found(
-                Measured(
-                    f"autofaiss {memory}: {said['index']}, {best['parameters']}",
-                    said["build_seconds"],
-                    said["build_processor_seconds"],
-                    said["bytes"],
-                    best["recall"],
-                    best["rate"],
+            for tuned in ("own_tuning", "best"):
+                one = said[tuned]
+                found(
+                    Measured(
+                        f"autofaiss {memory}: {said['index']}, {one['parameters']}",
+                        said["build_seconds"],
+                        said["build_processor_seconds"],
+                        said["bytes"],
+                        one["recall"],
+                        one["rate"],
+                    )
                 )
-            )
     for row in rows:
         table.add_row(
             row.name, f"{row.build:.1f}", f"{row.processor:.1f}", f"{row.size / 1e6:,.0f}",
             f"{row.recall:.4f}", f"{row.rate:,.0f}",
         )  # fmt: skip
     wide_console().print(table)
-    ours, peers = rows[1], dict(zip(MEMORY, rows[-len(MEMORY) :], strict=True))
+    ours = rows[1]
     return {
         "rate_ratio_to_flat": ours.rate / flat_rate,
         "bytes_ratio_to_flat": ours.size / whole,
         "recall": ours.recall,
-        "autofaiss": {
-            limit: {
-                "build_ratio": peer.build / ours.build,
-                "build_processor_ratio": peer.processor / ours.processor,
-                "rate_ratio": ours.rate / peer.rate,
-                "recall": peer.recall,
-                **told[limit],
-            }
-            for limit, peer in peers.items()
-        },
+        "autofaiss": {limit: _ratios(ours, said) for limit, said in told.items()},
+    }
+
+
+def _ratios(ours: Measured, said: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "build_ratio": said["build_seconds"] / ours.build,
+        "build_processor_ratio": said["build_processor_seconds"] / ours.processor,
+        "rate_ratio": ours.rate / said["own_tuning"]["rate"],
+        # Where it reaches no 0.99: its fastest of the highest recall that it reaches.
+        "rate_ratio_to_best": ours.rate / said["best"]["rate"],
+        **said,
     }
 
 
