@@ -20,7 +20,8 @@ _LISTS_PER_ROOT, _MOST_LISTS = 4, 10_000
 # with the square of the prompts, many lists are worth more than well learned ones.
 _FEWEST_ROWS_PER_LIST, _ROWS_PER_LIST = 10, 16
 _ROWS_MEASURED = 30_000
-_ITERATIONS = 10
+# More find no more of the pairs.
+_ITERATIONS = 5
 _PAIRS_MEASURED = 20_000
 _QUERIES_AT_ONCE = 4_096
 # Half of the misses that the target allows stay in reserve: the pairs are a sample's.
