@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptknn.deduplication import near, pruning
-from promptknn.deduplication.near import NONE, Block, Decisions, greedy, pairs_above
+from promptknn.deduplication.near import NONE, Block, Decisions, greedy, pairs_above, pairs_within
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search
 from promptknn.encoders.encoder import Vectors, unit
 
@@ -60,6 +60,7 @@ thresholds = st.floats(0.5, 0.99)
 def _many_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "_FIRST_ROUND", 3)
     monkeypatch.setattr(near, "_PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr(near, "_ROWS_AT_ONCE", 5)
 
 
 @given(vectors=pools, threshold=thresholds)
@@ -107,6 +108,17 @@ def test_pairs_are_those_of_all_products(vectors: Vectors, threshold: float) -> 
     expected = np.argwhere(cosines(vectors) > threshold)
     pairs = sorted(zip(found.rows.tolist(), found.keys.tolist(), strict=True))
     assert pairs == [tuple(pair) for pair in expected.tolist()]
+
+
+@given(vectors=pools, threshold=thresholds)
+@settings(deadline=None)
+def test_pairs_within_a_block_are_those_of_all_products(vectors: Vectors, threshold: float) -> None:
+    index = exact_search(vectors.shape[1]).empty_index()
+    found = pairs_within(Block(vectors), threshold, index)
+    pairs = zip(found.rows.tolist(), found.keys.tolist(), strict=True)
+    expected = np.argwhere(cosines(vectors) > threshold)
+    assert {frozenset(pair) for pair in pairs} == {frozenset(pair) for pair in expected.tolist()}
+    assert index.ntotal == len(vectors)
 
 
 def test_a_dropped_prompt_drops_no_other() -> None:

@@ -24,7 +24,7 @@ _FIRST_ROUND = 1024
 # Products of float32 differ in the seventh digit with the shape of the matrices. What lies this
 # near to the threshold is decided by the products of float64, which do not.
 _MARGIN = 1e-5
-_PAIRS_AT_ONCE = 16_384
+_PAIRS_AT_ONCE, _ROWS_AT_ONCE = 16_384, 4_096
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,32 @@ def pairs_above(index: faiss.Index, queries: Block, threshold: float) -> Pairs:
     return found.where(found.similarities > threshold)
 
 
+def pairs_within(block: Block, threshold: float, index: faiss.Index) -> Pairs:
+    """Find the pairs of a block above the threshold, each row with itself among them.
+
+    Rows are compared with those before them and with those few that are added with them: all pairs,
+    at half of what comparing every row with every other takes.
+
+    Args:
+        block: the vectors.
+        threshold: cosine; what equals it is not above it.
+        index: empty; it is filled with the block.
+    """
+    parts = []
+    for start in range(0, len(block), _ROWS_AT_ONCE):
+        rows = block.rows(slice(start, start + _ROWS_AT_ONCE))
+        rows.add_to(index)
+        found = pairs_above(index, rows, threshold)
+        parts.append(Pairs(found.rows + start, found.keys, found.similarities))
+    if not parts:
+        return pairs_above(index, block, threshold)
+    return Pairs(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.keys for part in parts]),
+        np.concatenate([part.similarities for part in parts]),
+    )
+
+
 def greedy(
     block: Block,
     threshold: float,
@@ -194,9 +220,7 @@ def _first_ones(
         Which rows are kept, bool, (n,), and the pairs of the others with kept ones before them: of
         lists, those of one row may hold the other where the other's do not hold the one.
     """
-    index = empty_index()
-    block.add_to(index)
-    pairs = pairs_above(index, block, threshold)
+    pairs = pairs_within(block, threshold, empty_index())
     later, earlier = np.maximum(pairs.rows, pairs.keys), np.minimum(pairs.rows, pairs.keys)
     order = np.argsort(later, kind="stable")
     kept = np.ones(len(block), dtype=np.bool_)
