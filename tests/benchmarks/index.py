@@ -45,7 +45,7 @@ from tests.peers import run_peer
 
 ROWS = int(os.environ.get("PROMPTKNN_BENCH_ROWS", "1000000"))
 DATA = os.environ.get("PROMPTKNN_BENCH_INDEX", "clusters,minilm").split(",")
-MEMORY = os.environ.get("PROMPTKNN_BENCH_MEMORY", "half,16G").split(",")
+MEMORY = list(filter(None, os.environ.get("PROMPTKNN_BENCH_MEMORY", "half,16G").split(",")))
 KINDS = os.environ.get("PROMPTKNN_BENCH_KINDS", "auto,ivf_fastscan,ivf_sq8").split(",")
 THREADS, BATCH, K, RECALL = 2, 256, 100, 0.99
 QUERIES, TUNING = 1_024, 256
