@@ -1,8 +1,8 @@
 """When FAISS compares whole vectors by products of matrices.
 
-FAISS does so from a number of numbers in the queries on that suits dozens of threads (128,000: 333
-queries of 384). One thread is faster by matrices from some 800 on (facebookresearch/faiss#5109), and
-a task of Spark has one.
+FAISS does so from 128,000 numbers in the queries on (333 queries of 384), which suits dozens of
+threads. One thread is faster by matrices from some 800 on (facebookresearch/faiss#5109), and a task
+of Spark has one.
 """
 
 import faiss
