@@ -34,7 +34,6 @@ from rich.table import Table
 
 from promptknn.console import wide_console
 from promptknn.encoders.encoder import Vectors, unit
-from promptknn.index.blas import multiply_matrices
 from promptknn.index.factory import choose_by_sample, lists_of, nprobe_candidates, train
 from promptknn.index.mapped_lists import LISTS, SIZES
 from promptknn.index.shard import VECTORS, Ordinals, Shard
@@ -66,8 +65,6 @@ class Measured:
 
 def main() -> None:
     faiss.omp_set_num_threads(THREADS)
-    # For exact search too.
-    multiply_matrices()
     result = {}
     for name in DATA:
         vectors, queries = {"clusters": _clusters, "minilm": _minilm}[name]()

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.errors import CorruptShardError, reason
-from promptknn.index.blas import multiply_matrices
 from promptknn.index.mapped_lists import MappedLists
 
 VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
@@ -44,7 +43,6 @@ class Shard:
         Raises:
             CorruptShardError: a file cannot be read, or the three do not belong together.
         """
-        multiply_matrices()
         try:
             self._index = faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP_IFC)
             self._lists = MappedLists(self._index, folder)
