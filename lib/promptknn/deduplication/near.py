@@ -41,7 +41,7 @@ class Pairs:
     keys: Positions
     similarities: Similarities
 
-    def where(self, chosen: npt.NDArray[np.bool_] | Positions) -> "Pairs":
+    def where(self, chosen: npt.NDArray[np.bool_] | Positions | slice) -> "Pairs":
         """Keep some of the pairs, by a condition (bool, (p,)) or by their positions."""
         return Pairs(self.rows[chosen], self.keys[chosen], self.similarities[chosen])
 
@@ -134,8 +134,10 @@ def pairs_above(index: faiss.Index, queries: Block, threshold: float) -> Pairs:
     return found.where(found.similarities > threshold)
 
 
-def pairs_within(block: Block, threshold: float, index: faiss.Index) -> Pairs:
-    """Find the pairs of a block above the threshold, each row with itself among them.
+def pairs_within(
+    block: Block, threshold: float, index: faiss.Index, enough: float = np.inf
+) -> Pairs:
+    """Find the pairs of different rows of a block above the threshold.
 
     Rows are compared with those before them and with those few that are added with them: all pairs,
     at half of what comparing every row with every other takes.
@@ -144,15 +146,18 @@ def pairs_within(block: Block, threshold: float, index: faiss.Index) -> Pairs:
         block: the vectors.
         threshold: cosine; what equals it is not above it.
         index: empty; it is filled with the block.
+        enough: pairs after which no more rows are looked at.
     """
-    parts = []
-    for start in range(0, len(block), _ROWS_AT_ONCE):
+    parts, count = [], 0
+    for start in range(0, max(len(block), 1), _ROWS_AT_ONCE):
         rows = block.rows(slice(start, start + _ROWS_AT_ONCE))
         rows.add_to(index)
         found = pairs_above(index, rows, threshold)
-        parts.append(Pairs(found.rows + start, found.keys, found.similarities))
-    if not parts:
-        return pairs_above(index, block, threshold)
+        pairs = Pairs(found.rows + start, found.keys, found.similarities)
+        parts.append(pairs.where(pairs.rows != pairs.keys))
+        count += len(parts[-1].rows)
+        if count >= enough:
+            break
     return Pairs(
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.keys for part in parts]),
@@ -225,6 +230,6 @@ def _first_ones(
     order = np.argsort(later, kind="stable")
     kept = np.ones(len(block), dtype=np.bool_)
     for row, key in zip(later[order].tolist(), earlier[order].tolist(), strict=True):
-        if row != key and kept[key]:
+        if kept[key]:
             kept[row] = False
     return kept, Pairs(later, earlier, pairs.similarities).where(~kept[later] & kept[earlier])

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from promptknn.deduplication.near import Block, Pairs, pairs_above
+from promptknn.deduplication.near import Block, Pairs, pairs_within
 from promptknn.encoders.encoder import Vectors
 
 # Twice as many lists halve what a list holds, and double what it takes to find the nearest ones.
@@ -133,23 +133,8 @@ def sample_for(rows: int) -> int:
 
 def _sample_pairs(sample: Vectors, threshold: float) -> Pairs:
     index = faiss.IndexFlatIP(sample.shape[1])
-    parts, found = [], 0
-    for start in range(0, len(sample), _QUERIES_AT_ONCE):
-        block = Block(sample[start : start + _QUERIES_AT_ONCE])
-        # Every row is compared with those before it, and with its block's.
-        block.add_to(index)
-        pairs = pairs_above(index, block, threshold)
-        rows = pairs.rows + start
-        others = rows != pairs.keys
-        parts.append(Pairs(rows, pairs.keys, pairs.similarities).where(others))
-        found += int(others.sum())
-        if found >= _PAIRS_MEASURED:
-            break
-    return Pairs(
-        np.concatenate([part.rows for part in parts])[:_PAIRS_MEASURED],
-        np.concatenate([part.keys for part in parts])[:_PAIRS_MEASURED],
-        np.concatenate([part.similarities for part in parts])[:_PAIRS_MEASURED],
-    )
+    pairs = pairs_within(Block(sample), threshold, index, enough=_PAIRS_MEASURED)
+    return pairs.where(slice(_PAIRS_MEASURED))
 
 
 def _list_ranks(quantizer: faiss.Index, sample: Vectors, pairs: Pairs) -> npt.NDArray[np.int64]:
