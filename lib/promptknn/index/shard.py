@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from promptknn.encoders.encoder import Vectors
 from promptknn.errors import CorruptShardError, reason
+from promptknn.index.exact_search import search_exactly
 from promptknn.index.mapped_lists import MappedLists
 
 VECTORS, PROMPTS, SENTENCE = "vectors.faiss", "prompts.arrow", "sentence.npy"
@@ -117,14 +118,23 @@ class Shard:
         most = min(k + _MOST_TIES, self.rows)
         fetched = min(k + _FEW_TIES, most)
         while True:
-            similarities, ordinals = self._index.search(queries, fetched, params=parameters)
+            similarities, ordinals, beyond = self._found(queries, fetched, parameters)
             similarities[ordinals < 0] = -np.inf
-            last, beyond = similarities[:, k - 1], similarities[:, -1]
-            if fetched == most or not np.any((last == beyond) & np.isfinite(last)):
-                break
+            order = np.lexsort((ordinals, -similarities))[:, :k]
+            similarities = np.take_along_axis(similarities, order, 1)
+            last = similarities[:, -1]
+            if fetched == most or not np.any((last <= beyond) & np.isfinite(last)):
+                return similarities, np.take_along_axis(ordinals, order, 1)
             fetched = most
-        order = np.lexsort((ordinals, -similarities))[:, :k]
-        return np.take_along_axis(similarities, order, 1), np.take_along_axis(ordinals, order, 1)
+
+    def _found(
+        self, queries: Vectors, count: int, parameters: faiss.SearchParameters | None
+    ) -> tuple[Vectors, Ordinals, Vectors]:
+        """Find prompts, and what no other prompt's similarity exceeds."""
+        if isinstance(self._index, faiss.IndexFlat):
+            return search_exactly(self._index, queries, count, parameters)
+        similarities, ordinals = self._index.search(queries, count, params=parameters)
+        return similarities, ordinals, similarities[:, -1].copy()
 
     def _parameters(self, left_out: Ordinals | None) -> faiss.SearchParameters | None:
         options: dict[str, object] = {}
