@@ -7,6 +7,10 @@ torch counts in the very calls that are timed; the peak is a product of two 8,19
 in bf16, measured here. What the cores do first, tokenizing and preparing pictures, is left out, and
 measured beside them, for one core.
 
+The sentence model, as `SentenceEncoder` calls it and tokenizing included, beside
+sentence-transformers under bf16 autocast, in one process: PROMPTKNN_BENCH_SENTENCE names another
+one, or its folder.
+
 It needs a GPU, and neither Spark nor a network. PROMPTKNN_BENCH_MODELS names other models.
 """
 
@@ -25,18 +29,21 @@ import open_clip
 import torch
 from rich.console import Console
 from rich.table import Table
+from sentence_transformers import SentenceTransformer
 from torch.utils.flop_counter import FlopCounterMode
 
 from promptknn.encoders import open_clip as ours
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.precision import Precision, autocast
-from promptknn.encoders.settings import ClipSettings
+from promptknn.encoders.sentence import SentenceEncoder, local_folder
+from promptknn.encoders.settings import ClipSettings, SentenceSettings
 from promptknn.encoders.text_context import encode_tokens
 from tests.photographs import photograph
 from tests.texts import texts
 
 MODELS = os.environ.get("PROMPTKNN_BENCH_MODELS", "ViT-B-32,ViT-L-14,ViT-H-14").split(",")
-PROMPTS, PICTURES, BATCH_SIZE = 8_192, 1_024, 256
+SENTENCE = os.environ.get("PROMPTKNN_BENCH_SENTENCE", "all-MiniLM-L6-v2")
+PROMPTS, PICTURES, BATCH_SIZE, SENTENCE_BATCH_SIZE = 8_192, 1_024, 256, 1_024
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 ROUNDS, SIDE, PRODUCTS = 3, 8_192, 20
@@ -63,8 +70,9 @@ def main() -> None:
         table.add_column(heading, justify="right")
     result: dict[str, Any] = {"device": card, "peak": peak}
     real, prompts = texts(PROMPTS)
-    for name in MODELS:
-        for (tower, precision), each in _of_model(name, prompts, result).items():
+    for name in [SENTENCE, *MODELS]:
+        measure = _of_sentence_model if name == SENTENCE else _of_model
+        for (tower, precision), each in measure(name, prompts, result).items():
             if precision == "fp32":
                 whole = each.vectors
             apart = float(1 - (each.vectors * whole).sum(axis=1).min())
@@ -110,6 +118,33 @@ def _of_model(
     found["text", "open_clip, bf16"] = _measured(plain_text, padded_work)
     found["image", "open_clip, bf16"] = _measured(plain_image, image_work)
     return dict(sorted(found.items(), key=lambda row: row[0][0], reverse=True))
+
+
+def _of_sentence_model(
+    name: str, prompts: list[str], result: dict[str, Any]
+) -> dict[tuple[str, str], Measured]:
+    encoders = {
+        precision: SentenceEncoder(
+            SentenceSettings(model=name, batch_size=SENTENCE_BATCH_SIZE, precision=precision)
+        )
+        for precision in PRECISIONS
+    }
+    tokenizer = encoders["fp32"].tokenizer
+    result[f"{name} prompts tokenized a second and core"] = _a_second(tokenizer.encode, prompts)
+    work = _operations(partial(encoders["bf16"].encode_texts, prompts))
+    found = {
+        ("sentence", str(precision)): _measured(partial(encoder.encode_texts, prompts), work)
+        for precision, encoder in encoders.items()
+    }
+    plain = partial(_plain_sentences, SentenceTransformer(str(local_folder(name) or name)), prompts)
+    found["sentence", "sentence-transformers, bf16"] = _measured(plain, work)
+    return found
+
+
+def _plain_sentences(model: SentenceTransformer, prompts: list[str]) -> Vectors:
+    with torch.autocast("cuda", torch.bfloat16):
+        vectors = model.encode(prompts, batch_size=SENTENCE_BATCH_SIZE, show_progress_bar=False)
+    return unit(vectors.astype(np.float32))
 
 
 def _loaded(*parts: object) -> tuple[object, ...]:

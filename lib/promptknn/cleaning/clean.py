@@ -17,6 +17,8 @@ from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
 
 _KEY = ["source", "source_row_id"]
+# So many keys each worker can hold; all rows would be sorted beside more.
+_FEW = 200_000
 
 
 def judged(
@@ -66,22 +68,27 @@ class CleanPrompts(Stage):
             .join(lake.read_pinned(PROMPTS).select(*_KEY), _KEY, "left_anti")
             .join(lake.read_pinned(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
         )
-        # Asked before any Python worker starts.
-        if pending.isEmpty():
-            return Counts(message=f"nothing new, {lake.read(PROMPTS).count():,} prompts")
+        raw, prompts, rejected = (
+            lake.read(table).count() for table in (RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS)
+        )
+        # Delta knows how many rows there are without a look at them. Where the tables say nothing,
+        # the rows are asked before any Python worker starts.
+        if raw <= prompts + rejected and pending.isEmpty():
+            return Counts(message=f"nothing new, {prompts:,} prompts")
         by_rules = judged(pending, context.settings.cleaning, policy)
         with (
             judged_by_vocabulary(context, by_rules) as by_terms,
             materialised(_first_marked(_removed_refused(lake, by_terms))) as rows,
         ):
             accepted = rows.where("verdict IS NULL AND first")
-            todo, hoped = rows.count(), accepted.count()
+            counts = rows.selectExpr("count(*)", "count_if(verdict IS NULL AND first)")
+            todo, hoped = counts.collect()[0]
             kept = lake.insert(PROMPTS, _accepted(accepted))
             # What prompts holds now decides, not what this run meant to write: it may have kept
             # another row of the same text.
             others = rows.where("verdict IS NOT NULL OR NOT first")
             if kept < hoped:
-                others = rows.join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
+                others = _not_in_prompts(lake, rows, few=todo - kept <= _FEW)
             refused = lake.insert(REJECTED_PROMPTS, _refused(others))
         message = f"{kept:,} prompts kept, {refused:,} rejected"
         details = reasons_table(lake) if refused else None
@@ -105,6 +112,11 @@ def _first_marked(rows: DataFrame) -> DataFrame:
     # A million empty texts are no group to sort.
     same = F.when(accepted, F.col("prompt_id")).otherwise(F.col("source_row_id"))
     return rows.withColumn("first", first_of_each(accepted, same))
+
+
+def _not_in_prompts(lake: Lake, rows: DataFrame, few: bool) -> DataFrame:
+    keys = rows.select(*_KEY).join(lake.read(PROMPTS).select(*_KEY), _KEY, "left_anti")
+    return rows.join(F.broadcast(keys) if few else keys, _KEY, "left_semi")
 
 
 def _accepted(rows: DataFrame) -> DataFrame:

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from promptknn.cleaning.normalisation import normalised
 from promptknn.cleaning.rules import verdict
 from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_words
-from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM, without_terms
+from promptknn.cleaning.term_removal import without_unknown
+from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM
 from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.sentence import sentence_identity
 from promptknn.materialised import materialised
@@ -96,7 +97,7 @@ class _Terms:
         """Take unknown terms out of the prompts that no rule has refused, or refuse these."""
         refused_terms = self._known().where("NOT kept").select("term")
         if refused_terms.count() <= self._settings.broadcast_below:
-            unknown = frozenset(refused_terms.toArrow().column("term").to_pylist())
+            unknown = refused_terms.toArrow().column("term").combine_chunks()
         else:
             unknown, rows = None, _only_terms(rows, refused_terms)
         with_unknown = rows.mapInArrow(_taken_out(unknown), rows.schema)
@@ -135,11 +136,8 @@ class _Terms:
         through = texts.agg(F.unix_micros(F.max("at")).alias("micros")).collect()[0].micros
         if through is None:
             return
-        counts = (
-            texts.select(F.explode(terms_in(normalised(F.col("text")))).alias("term"))
-            .groupBy("term")
-            .agg(F.count("*").alias("more"))
-        )
+        found = _with_terms(texts).select(F.explode("terms").alias("term"))
+        counts = found.groupBy("term").agg(F.count("*").alias("more"))
         more = (
             self._known()
             .join(counts, "term")
@@ -152,6 +150,15 @@ class _Terms:
         """Until when prompts are in the counts; null where there are no terms yet."""
         latest = self._known().agg(F.unix_micros(F.max("counted_through")).alias("micros"))
         return F.timestamp_micros(F.lit(latest.collect()[0].micros).cast("bigint"))
+
+
+def _with_terms(texts: DataFrame) -> DataFrame:
+    """Find the terms of texts that may not be normalised."""
+    # Normalising changes no term of ASCII, and takes a Python worker.
+    ascii_alone = F.col("text").rlike(r"^[\x00-\x7F]*$")
+    plain = texts.where(ascii_alone).select(terms_in(F.col("text")).alias("terms"))
+    others = texts.where(~ascii_alone).select(terms_in(normalised(F.col("text"))).alias("terms"))
+    return plain.union(others)
 
 
 def _only_terms(rows: DataFrame, chosen: DataFrame) -> DataFrame:
@@ -167,7 +174,7 @@ def _only_terms(rows: DataFrame, chosen: DataFrame) -> DataFrame:
 
 
 def _taken_out(
-    unknown: frozenset[str] | None,
+    unknown: pa.StringArray | None,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that leaves in `terms` the unknown ones, and takes these out of `text`.
 
@@ -177,16 +184,7 @@ def _taken_out(
 
     def take_out(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            terms, texts = batch.column("terms").to_pylist(), batch.column("text").to_pylist()
-            for place, found in enumerate(terms):
-                if unknown is not None:
-                    terms[place] = found = [term for term in found or () if term in unknown]
-                if found:
-                    texts[place] = without_terms(texts[place], found)
-            columns = {name: batch.column(name) for name in batch.schema.names}
-            columns["terms"] = pa.array(terms, pa.list_(pa.string()))
-            columns["text"] = pa.array(texts, pa.string())
-            yield pa.RecordBatch.from_pydict(columns)
+            yield without_unknown(batch, unknown)
 
     return take_out
 
