@@ -21,7 +21,7 @@ def composed_vectors(count: int, seconds: float = float("inf")) -> Vectors:
 
     Args:
         count: how many; they are float32, (n, 384), unit rows, in the order of `compose`.
-        seconds: how long new ones may take.
+        seconds: how long new ones may take, the first thousands aside.
     """
     models = Models.of(Settings())
     name = hashlib.sha256(models.sentence_identity.encode()).hexdigest()[:16]
@@ -32,7 +32,7 @@ def composed_vectors(count: int, seconds: float = float("inf")) -> Vectors:
     for start in range(0, count, _ROWS):
         file = folder / f"{start}.npy"
         if not file.exists():
-            if time.monotonic() - started > seconds:
+            if parts and time.monotonic() - started > seconds:
                 break
             encoder = encoder or models.sentence_encoder()
             np.save(file, encoder.encode_texts(texts[start : start + _ROWS]).astype(np.float16))
@@ -43,7 +43,7 @@ def composed_vectors(count: int, seconds: float = float("inf")) -> Vectors:
 
 def embedded_vectors(count: int) -> Vectors:
     """Give those that this machine has embedded already, and some thousands where it has none."""
-    return composed_vectors(count, seconds=60)
+    return composed_vectors(count, seconds=0)
 
 
 if __name__ == "__main__":

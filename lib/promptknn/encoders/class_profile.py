@@ -52,13 +52,9 @@ class ClassProfileEncoder:
         network = _network().to(memory_format=torch.channels_last)
         self._network = network.to(self._device)
 
-    def prepare(self, image: Image.Image) -> Pixels:
-        """Cut an RGB image into its views: uint8, (views, 224, 224, 3)."""
-        return np.stack([np.asarray(view) for view in views(image, self._views)])
-
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
         """Give the class profile of RGB images: float32, (n, 1000), unit rows."""
-        return self.encode_pixels([self.prepare(image) for image in images])
+        return self.encode_pixels([pixels_of_views(image, self._views) for image in images])
 
     def encode_pixels(self, pixels: Sequence[Pixels]) -> Vectors:
         """Give the class profile of prepared images: float32, (n, 1000), unit rows.
@@ -81,6 +77,11 @@ class ClassProfileEncoder:
                 chances = torch.softmax(logits, dim=1).mean(dim=0)
                 profiles[row] = torch.sqrt(chances).cpu().numpy()
         return unit(profiles)
+
+
+def pixels_of_views(image: Image.Image, count: int) -> Pixels:
+    """Cut an RGB image into `views`, as the network reads them: uint8, (count, 224, 224, 3)."""
+    return np.stack([np.asarray(view) for view in views(image, count)])
 
 
 def views(image: Image.Image, count: int) -> list[Image.Image]:

@@ -5,12 +5,15 @@ space: a query map, fitted on the pool, takes a profile into the text space (ind
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from threading import Lock
+from functools import cached_property, lru_cache
 
 from PIL.Image import Image
 
-from promptknn.encoders.class_profile import ClassProfileEncoder, weights_file
+from promptknn.encoders.class_profile import (
+    ClassProfileEncoder,
+    pixels_of_views,
+    weights_file,
+)
 from promptknn.encoders.encoder import Pixels, Vectors
 from promptknn.encoders.fingerprint import fingerprint
 from promptknn.encoders.sentence import sentence_encoder, sentence_identity
@@ -30,8 +33,6 @@ class PackageDefaultEncoder:
     ) -> None:
         """Choose the towers; each is loaded when it is first asked."""
         self._clip, self._sentence, self._identity = clip, sentence, sentence_identity
-        self._images: ClassProfileEncoder | None = None
-        self._loading = Lock()
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts with the sentence model: float32, (n, d), unit rows."""
@@ -39,7 +40,7 @@ class PackageDefaultEncoder:
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         """Give class profiles of RGB images: float32, (n, 1000)."""
-        return self._image_tower().encode_images(images)
+        return self._image_tower.encode_images(images)
 
     @property
     def images_at_once(self) -> int:
@@ -48,17 +49,15 @@ class PackageDefaultEncoder:
 
     def prepare(self, image: Image) -> Pixels:
         """Cut an RGB image into its views."""
-        return self._image_tower().prepare(image)
+        return pixels_of_views(image, self._clip.views)
 
     def encode_pixels(self, pixels: Sequence[Pixels]) -> Vectors:
         """Give class profiles of prepared images: float32, (n, 1000)."""
-        return self._image_tower().encode_pixels(pixels)
+        return self._image_tower.encode_pixels(pixels)
 
+    @cached_property
     def _image_tower(self) -> ClassProfileEncoder:
-        with self._loading:
-            if self._images is None:
-                self._images = ClassProfileEncoder(self._clip.views)
-            return self._images
+        return ClassProfileEncoder(self._clip.views)
 
 
 def package_default_identity(clip: ClipSettings, sentence: SentenceSettings) -> str:
