@@ -17,6 +17,7 @@ from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPTS, RAW_PROMPTS, REJECTED_PROMPTS
 
 _KEY = ["source", "source_row_id"]
+_ACCEPTED = "verdict IS NULL AND first"
 # So many keys each worker can hold; all rows would be sorted beside more.
 _FEW = 200_000
 
@@ -80,13 +81,13 @@ class CleanPrompts(Stage):
             judged_by_vocabulary(context, by_rules) as by_terms,
             materialised(_first_marked(_removed_refused(lake, by_terms))) as rows,
         ):
-            accepted = rows.where("verdict IS NULL AND first")
-            counts = rows.selectExpr("count(*)", "count_if(verdict IS NULL AND first)")
+            accepted = rows.where(_ACCEPTED)
+            counts = rows.selectExpr("count(*)", f"count_if({_ACCEPTED})")
             todo, hoped = counts.collect()[0]
             kept = lake.insert(PROMPTS, _accepted(accepted))
             # What prompts holds now decides, not what this run meant to write: it may have kept
             # another row of the same text.
-            others = rows.where("verdict IS NOT NULL OR NOT first")
+            others = rows.where(f"NOT ({_ACCEPTED})")
             if kept < hoped:
                 others = _not_in_prompts(lake, rows, few=todo - kept <= _FEW)
             refused = lake.insert(REJECTED_PROMPTS, _refused(others))

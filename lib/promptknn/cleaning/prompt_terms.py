@@ -14,6 +14,7 @@ from promptknn.cleaning.term_removal import without_unknown
 from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM
 from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.sentence import sentence_identity
+from promptknn.lake import Lake
 from promptknn.materialised import materialised
 from promptknn.settings import VocabularySettings
 from promptknn.stage import Context
@@ -54,6 +55,26 @@ def terms_in(text: Column) -> Column:
     """Give the terms of a normalised string column, as `terms_of` does: array<string>."""
     lower = F.lower(F.translate(text, CURLY_APOSTROPHE, "'"))
     return F.array_distinct(F.regexp_extract_all(lower, F.lit(TERM), F.lit(0)))
+
+
+def counted_texts(lake: Lake) -> DataFrame:
+    """Give the texts whose terms are counted: of kept prompts, and of those refused for terms.
+
+    Returns:
+        text, which may not be normalised, and at, when it was cleaned.
+    """
+    refused = lake.read(REJECTED_PROMPTS).where(F.col("reason").isin(NO_KNOWN_TERMS, UNKNOWN_TERM))
+    kept = lake.read(PROMPTS).selectExpr("original_text AS text", "cleaned_at AS at")
+    return kept.union(refused.selectExpr("text", "rejected_at AS at"))
+
+
+def found_terms(texts: DataFrame) -> DataFrame:
+    """Find the terms of `counted_texts`: term and at, a row for each term of each text."""
+    # Normalising changes no term of ASCII, and takes a Python worker.
+    ascii_alone = F.col("text").rlike(r"^[\x00-\x7F]*$")
+    others = texts.where(~ascii_alone).withColumn("text", normalised(F.col("text")))
+    either = texts.where(ascii_alone).union(others)
+    return either.select(F.explode(terms_in(F.col("text"))).alias("term"), "at")
 
 
 class _Terms:
@@ -127,17 +148,11 @@ class _Terms:
         The count and how far it reaches change in one commit, so that no prompt is counted twice.
         """
         counted = self._counted_through()
-        refused_here = F.col("reason").isin(NO_KNOWN_TERMS, UNKNOWN_TERM)
-        kept = self._context.lake.read(PROMPTS).where(F.col("cleaned_at") > counted)
-        refused = self._context.lake.read(REJECTED_PROMPTS).where(refused_here)
-        refused = refused.where(F.col("rejected_at") > counted)
-        texts = kept.select(F.col("original_text").alias("text"), F.col("cleaned_at").alias("at"))
-        texts = texts.union(refused.select("text", F.col("rejected_at").alias("at")))
+        texts = counted_texts(self._context.lake).where(F.col("at") > counted)
         through = texts.agg(F.unix_micros(F.max("at")).alias("micros")).collect()[0].micros
         if through is None:
             return
-        found = _with_terms(texts).select(F.explode("terms").alias("term"))
-        counts = found.groupBy("term").agg(F.count("*").alias("more"))
+        counts = found_terms(texts).groupBy("term").agg(F.count("*").alias("more"))
         more = (
             self._known()
             .join(counts, "term")
@@ -150,15 +165,6 @@ class _Terms:
         """Until when prompts are in the counts; null where there are no terms yet."""
         latest = self._known().agg(F.unix_micros(F.max("counted_through")).alias("micros"))
         return F.timestamp_micros(F.lit(latest.collect()[0].micros).cast("bigint"))
-
-
-def _with_terms(texts: DataFrame) -> DataFrame:
-    """Find the terms of texts that may not be normalised."""
-    # Normalising changes no term of ASCII, and takes a Python worker.
-    ascii_alone = F.col("text").rlike(r"^[\x00-\x7F]*$")
-    plain = texts.where(ascii_alone).select(terms_in(F.col("text")).alias("terms"))
-    others = texts.where(~ascii_alone).select(terms_in(normalised(F.col("text"))).alias("terms"))
-    return plain.union(others)
 
 
 def _only_terms(rows: DataFrame, chosen: DataFrame) -> DataFrame:

@@ -134,7 +134,7 @@ class Shard:
         if isinstance(self._index, faiss.IndexFlat):
             return search_exactly(self._index, queries, count, parameters)
         similarities, ordinals = self._index.search(queries, count, params=parameters)
-        return similarities, ordinals, similarities[:, -1].copy()
+        return similarities, ordinals, similarities[:, -1]
 
     def _parameters(self, left_out: Ordinals | None) -> faiss.SearchParameters | None:
         options: dict[str, object] = {}
