@@ -69,6 +69,7 @@ class CleaningSettings(Section):
     languages: tuple[str, ...] = ("en",)
     # Identification of a few words is a guess: "a zebra" is Breton with a score of 0.49.
     language_score: float = Field(default=0.5, ge=0, le=1)
+    prompts_per_task: int = Field(default=50_000, ge=1)
     vocabulary: VocabularySettings = VocabularySettings()
 
     @model_validator(mode="after")

@@ -76,7 +76,10 @@ class CleanPrompts(Stage):
         # the rows are asked before any Python worker starts.
         if raw <= prompts + rejected and pending.isEmpty():
             return Counts(message=f"nothing new, {prompts:,} prompts")
-        by_rules = judged(pending, context.settings.cleaning, policy)
+        # New rows may all be in one of a table's files, which one task would read.
+        tasks = -(-max(raw - prompts - rejected, 1) // context.settings.cleaning.prompts_per_task)
+        spread = pending.repartition(tasks, *_KEY)
+        by_rules = judged(spread, context.settings.cleaning, policy)
         with (
             judged_by_vocabulary(context, by_rules) as by_terms,
             materialised(_first_marked(_removed_refused(lake, by_terms))) as rows,

@@ -7,21 +7,19 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from promptknn.cleaning.normalisation import normalised
+from promptknn.cleaning.reasons import NO_KNOWN_TERMS, UNKNOWN_TERM
 from promptknn.cleaning.rules import verdict
 from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_words
+from promptknn.cleaning.term_counts import counted_texts, found_terms
 from promptknn.cleaning.term_removal import without_unknown
 from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM
 from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.sentence import sentence_identity
-from promptknn.lake import Lake
 from promptknn.materialised import materialised
 from promptknn.settings import VocabularySettings
 from promptknn.stage import Context
 from promptknn.table import sql_text
-from promptknn.tables import PROMPT_TERMS, PROMPTS, REJECTED_PROMPTS
-
-NO_KNOWN_TERMS, UNKNOWN_TERM = "no_known_terms", "unknown_term"
+from promptknn.tables import PROMPT_TERMS
 
 _KEY = ["source", "source_row_id"]
 
@@ -55,26 +53,6 @@ def terms_in(text: Column) -> Column:
     """Give the terms of a normalised string column, as `terms_of` does: array<string>."""
     lower = F.lower(F.translate(text, CURLY_APOSTROPHE, "'"))
     return F.array_distinct(F.regexp_extract_all(lower, F.lit(TERM), F.lit(0)))
-
-
-def counted_texts(lake: Lake) -> DataFrame:
-    """Give the texts whose terms are counted: of kept prompts, and of those refused for terms.
-
-    Returns:
-        text, which may not be normalised, and at, when it was cleaned.
-    """
-    refused = lake.read(REJECTED_PROMPTS).where(F.col("reason").isin(NO_KNOWN_TERMS, UNKNOWN_TERM))
-    kept = lake.read(PROMPTS).selectExpr("original_text AS text", "cleaned_at AS at")
-    return kept.union(refused.selectExpr("text", "rejected_at AS at"))
-
-
-def found_terms(texts: DataFrame) -> DataFrame:
-    """Find the terms of `counted_texts`: term and at, a row for each term of each text."""
-    # Normalising changes no term of ASCII, and takes a Python worker.
-    ascii_alone = F.col("text").rlike(r"^[\x00-\x7F]*$")
-    others = texts.where(~ascii_alone).withColumn("text", normalised(F.col("text")))
-    either = texts.where(ascii_alone).union(others)
-    return either.select(F.explode(terms_in(F.col("text"))).alias("term"), "at")
 
 
 class _Terms:
@@ -152,7 +130,7 @@ class _Terms:
         through = texts.agg(F.unix_micros(F.max("at")).alias("micros")).collect()[0].micros
         if through is None:
             return
-        counts = found_terms(texts).groupBy("term").agg(F.count("*").alias("more"))
+        counts = found_terms(texts).groupBy("term").agg(F.sum("number").alias("more"))
         more = (
             self._known()
             .join(counts, "term")

@@ -6,6 +6,8 @@ from rich.table import Table
 from promptknn.lake import Lake
 from promptknn.tables import REJECTED_PROMPTS
 
+NO_KNOWN_TERMS, UNKNOWN_TERM = "no_known_terms", "unknown_term"
+
 
 def reasons_table(lake: Lake) -> Table:
     """Count the rows that this run has refused, by their reason, the most frequent first."""

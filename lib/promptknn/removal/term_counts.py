@@ -2,10 +2,9 @@
 
 from pyspark.sql import functions as F
 
-from promptknn.cleaning.normalisation import normalised
-from promptknn.cleaning.prompt_terms import NO_KNOWN_TERMS, UNKNOWN_TERM, terms_in
+from promptknn.cleaning.term_counts import counted_texts, found_terms
 from promptknn.lake import Lake
-from promptknn.tables import PROMPT_TERMS, PROMPTS, REJECTED_PROMPTS
+from promptknn.tables import PROMPT_TERMS
 
 
 def forget_terms(lake: Lake) -> int:
@@ -19,12 +18,9 @@ def forget_terms(lake: Lake) -> int:
     terms = lake.read_if_there(PROMPT_TERMS)
     if terms is None or terms.isEmpty():
         return 0
-    refused = lake.read(REJECTED_PROMPTS).where(F.col("reason").isin(NO_KNOWN_TERMS, UNKNOWN_TERM))
-    texts = lake.read(PROMPTS).select(F.col("original_text").alias("text"), F.col("cleaned_at"))
-    texts = texts.union(refused.select("text", "rejected_at"))
-    held = texts.select(F.explode(terms_in(normalised(F.col("text")))).alias("term"), "cleaned_at")
+    held = found_terms(counted_texts(lake))
     through = terms.groupBy("sentence_model").agg(F.max("counted_through").alias("through"))
-    counted = F.count_if(F.col("cleaned_at") <= F.col("through")).alias("counted")
+    counted = F.sum(F.expr("IF(at <= through, number, 0)")).alias("counted")
     now = held.crossJoin(through).groupBy(*PROMPT_TERMS.key).agg(counted)
     gone = lake.delete(PROMPT_TERMS, terms.join(now, list(PROMPT_TERMS.key), "left_anti"))
     # Never raised: prompts of before the rule was on are not in the counts.
