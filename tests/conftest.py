@@ -36,7 +36,7 @@ hypothesis.settings.load_profile("any_machine")
 # meanwhile does what does not need it. What starts last should be short.
 _FIRST = (
     "end_to_end/test_jobs.py", "training/test_fine_tune.py", "end_to_end/test_paper_settings.py",
-    "training/test_loop.py", "cluster/", "cleaning/test_vocabulary.py", "index/test_build.py",
+    "training/test_loop.py", "cluster/", "cleaning/test_prompt_terms.py", "index/test_build.py",
 )  # fmt: skip
 
 
