@@ -17,6 +17,10 @@ class UnusableImageError(PromptKnnError):
     """A picture that a prompt is asked for cannot be read."""
 
 
+class UnansweredImageError(PromptKnnError):
+    """No prompt was found for a picture: the lists of the index that are near it are empty."""
+
+
 class EnvironmentMissingError(PromptKnnError):
     """Java, Delta's jars or another part of the installation is missing."""
 

@@ -112,14 +112,21 @@ def test_the_answer_of_inverted_lists_does_not_depend_on_shards(
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_rows_keep_as_many_neighbours_as_the_poorest_query_has(tmp_path: Path) -> None:
+def test_what_a_query_finds_depends_on_no_poorer_one_beside_it(tmp_path: Path) -> None:
     keys = np.concatenate([np.tile([[1, 0]], (60, 1)), np.tile([[0, 1]], (7, 1))])
     keys = (keys + 0.01 * random_units(67, 2, seed=0)).astype(np.float32)
     index = searchable(tmp_path, keys, 1, train("IVF2,SQ8", keys), nprobe=1)
     found = index.search_queries(np.eye(2, dtype=np.float32), 20)
-    assert found.prompt_ids.shape == (2, 7)
-    assert (found.ordinals >= 0).all()
-    assert set(found.prompt_ids[1]) == set(prompt_ids(67)[60:])
+    assert found.filled.sum(axis=1).tolist() == [20, 7]
+    assert set(found.prompt_ids[1, :7]) == set(prompt_ids(67)[60:])
+    alone = index.search_queries(np.eye(2, dtype=np.float32)[:1], 20)
+    assert found.prompt_ids[0].tolist() == alone.prompt_ids[0].tolist()
+    empty = ~found.filled
+    assert set(found.prompt_ids[empty]) == {""}
+    assert set(found.shards[empty]) == {-1}
+    assert np.isneginf(found.similarities[empty]).all()
+    assert not index.vectors(found)[empty].any()
+    assert set(index.texts(found, 20)[empty]) == {""}
 
 
 def test_images_go_through_the_query_map(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from promptknn.encoders.encoder import Vectors, unit
-from promptknn.prediction.combination import Combination, Weighting, e_pred1, e_pred2
+from promptknn.prediction.combination import Combination, Space, Weighting, e_pred1, e_pred2
 from tests.shards import random_units
 
 N, FOUND, DIM = 4, 30, 6
@@ -100,6 +100,38 @@ def test_weights_add_up_to_one_and_fall_with_similarity(
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
     assert (weights >= 0).all()
     assert (np.diff(weights, axis=1) <= 1e-7).all()
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("space", ["sentence", "clip_mapped"])
+def test_empty_places_change_nothing(weighting: Weighting, space: Space) -> None:
+    combination = Combination(k=7, weighting=weighting, space=space)
+    draw = np.random.default_rng(0)
+    similarities = -np.sort(-draw.uniform(0.1, 0.9, (3, 4)).astype(np.float32), axis=1)
+    neighbours, mapped = (draw.normal(size=(3, 4, 6)).astype(np.float32) for _ in range(2))
+    more = np.pad(similarities, ((0, 0), (0, 5)), constant_values=-np.inf)
+    padded, padded_mapped = (
+        np.pad(vectors, ((0, 0), (0, 5), (0, 0))) for vectors in (neighbours, mapped)
+    )
+    np.testing.assert_allclose(
+        combination.e_pred(more, padded, padded_mapped),
+        combination.e_pred(similarities, neighbours, mapped),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        combination.signals(more, padded),
+        combination.signals(similarities, neighbours),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_a_row_without_neighbours_is_zeros(weighting: Weighting) -> None:
+    combination = Combination(k=3, weighting=weighting)
+    nothing = np.full((1, 3), -np.inf, dtype=np.float32)
+    vectors = np.zeros((1, 3, 4), dtype=np.float32)
+    assert not combination.e_pred(nothing, vectors).any()
+    assert not combination.signals(nothing, vectors).any()
 
 
 def test_power_weights_are_inverse_powers_of_the_distance() -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from promptknn.prediction.gathered import gathered
 
@@ -31,9 +32,14 @@ def test_neighbours_point_at_their_prompts() -> None:
     assert stored.sentence_dim == 2
 
 
-def test_rows_keep_as_many_as_every_row_has_also_in_a_slice() -> None:
+def test_the_last_places_of_a_poorer_row_are_empty_also_in_a_slice() -> None:
     column = nearest(
         [prompt("ab", 0)], [prompt("cd", -0.5), prompt("ef", -0.4)], [prompt("gh", -1)]
     )
     stored, found = gathered(column.slice(1))
-    assert stored.texts(found.ordinals).tolist() == [["cd"], ["gh"]]
+    assert found.filled.tolist() == [[True, True], [True, False]]
+    assert stored.texts(found.ordinals[found.filled]).tolist() == ["cd", "ef", "gh"]
+    assert found.prompt_ids.tolist() == [["id-cd", "id-ef"], ["id-gh", ""]]
+    assert found.similarities.tolist() == [[0.5, pytest.approx(0.4)], [1.0, -np.inf]]
+    assert found.similarities.dtype == np.float32
+    assert found.shards.tolist() == [[0, 0], [0, -1]]

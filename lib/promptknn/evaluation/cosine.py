@@ -23,13 +23,15 @@ def mean_cosines(predicted: Vectors, truths: Vectors) -> Doubles:
     """Compare predictions of one image with each of its true prompts.
 
     Args:
-        predicted: float32, (v, d), predictions of v variants, of any length but zero.
+        predicted: float32, (v, d), predictions of v variants, of any length; one of
+            zeros, where no prompt was found, has a cosine of 0.
         truths: float32, (t, d), unit rows.
 
     Returns:
         float64, (v,), the mean cosine of each variant over the image's truths.
     """
     lengths = np.linalg.norm(predicted, axis=1, keepdims=True)
+    lengths = np.where(lengths > 0, lengths, 1)
     cosines: Doubles = ((predicted / lengths) @ truths.T).astype(np.float64).mean(axis=1)
     return cosines
 

@@ -56,6 +56,8 @@ class FoundPrompts:
     def vectors(self, neighbours: Neighbours, space: Space = "sentence") -> Vectors:
         """Give the neighbours' embeddings, in the sentence space either way: float32, (n, k, d).
 
+        Those of empty places are zeros.
+
         Args:
             neighbours: found by a search.
             space: their sentence embeddings, or their CLIP text embeddings, mapped.
@@ -69,7 +71,7 @@ class FoundPrompts:
         return vectors
 
     def second_vectors(self, neighbours: Neighbours) -> Vectors:
-        """Give the neighbours' embeddings by the second CLIP model: float32, (n, k, d)."""
+        """Give their embeddings by the second CLIP model: float32, (n, k, d); or zeros."""
         places = [neighbours.shards == number for number in range(len(self.stored))]
         parts = [
             reader.rescoring(neighbours.ordinals[here])
@@ -90,12 +92,15 @@ class FoundPrompts:
             weight: w in (1 - w) * similarity + w * the second model's similarity.
         """
         second: Vectors = np.einsum("nd,nkd->nk", queries, self.second_vectors(neighbours))
-        similarities = (1 - weight) * neighbours.similarities + weight * second
-        again = replace(neighbours, similarities=similarities.astype(np.float32))
+        first = np.where(neighbours.filled, neighbours.similarities, np.float32(0))
+        both = ((1 - weight) * first + weight * second).astype(np.float32)
+        again = replace(
+            neighbours, similarities=np.where(neighbours.filled, both, np.float32(-np.inf))
+        )
         return merge([again], again.similarities.shape[1])
 
     def texts(self, neighbours: Neighbours, first: int) -> Texts:
-        """Give the texts of the first neighbours: str, (n, first)."""
+        """Give the texts of the first neighbours: str, (n, first), "" in an empty place."""
         shards, ordinals = neighbours.shards[:, :first], neighbours.ordinals[:, :first]
         texts = np.full(ordinals.shape, "", dtype=object)
         for number, reader in enumerate(self._readers):

@@ -39,7 +39,7 @@ class SearchableIndex(FoundPrompts):
 
         Args:
             images: float32, (n, d), as the image tower gives them.
-            k: how many; fewer where the index holds fewer.
+            k: how many; fewer where the index, or the lists that are searched, hold fewer.
             left_out: ids of prompts that must not be found.
         """
         return self.search_queries(self.query_map.queries(images), k, left_out)
@@ -60,4 +60,4 @@ class SearchableIndex(FoundPrompts):
         ids = np.full(ordinals.shape, "", dtype=object)
         present = ordinals >= 0
         ids[present] = shard.ids(ordinals[present])
-        return Neighbours(similarities, ids, np.full_like(ordinals, number), ordinals)
+        return Neighbours(similarities, ids, np.where(present, number, -1), ordinals)

@@ -52,7 +52,8 @@ class Combination:
         """E_pred = w1 * E_pred1 + w2 * E_pred2.
 
         Args:
-            similarities: float32, (n, at least k or all there are), best first.
+            similarities: float32, (n, at least k or all there are), best first; -inf at the end of
+                rows that have fewer.
             neighbours: float32, (n, as many, d), the prompts' unit sentence embeddings.
             mapped: float32, (n, as many, d), their mapped CLIP text embeddings, which the space
                 `clip_mapped` needs.
@@ -83,20 +84,29 @@ class Combination:
             the length of their mean vector (1: all alike, 0: they cancel out).
         """
         weights = self.weights(similarities[:, : self.k])
-        mean = (weights * similarities[:, : self.k]).sum(axis=1)
+        nearest = similarities[:, : self.k]
+        mean = (weights * np.where(np.isfinite(nearest), nearest, np.float32(0))).sum(axis=1)
         agreement = np.linalg.norm(e_pred1(neighbours[:, : self.k], weights), axis=1)
         both: Vectors = np.stack([mean, agreement], axis=1).astype(np.float32)
         return both
 
     def weights(self, similarities: Vectors) -> Vectors:
-        """Weigh neighbours by their similarity: float32, (n, k), rows that add up to 1."""
+        """Weigh neighbours by their similarity: float32, (n, k), rows that add up to 1.
+
+        What has a similarity of -inf is no neighbour, and weighs nothing; a row of such adds up
+        to 0.
+        """
+        there = np.isfinite(similarities)
         if self.weighting == "power":
             raw = np.maximum(1 - similarities, _SMALLEST_DISTANCE) ** np.float32(-self.power)
         elif self.weighting == "softmax":
-            raw = np.exp((similarities - similarities[:, :1]) / np.float32(self.temperature))
+            best = np.where(there[:, :1], similarities[:, :1], np.float32(0))
+            raw = np.exp((similarities - best) / np.float32(self.temperature))
         else:
             raw = np.ones_like(similarities)
-        weights: Vectors = raw / raw.sum(axis=1, keepdims=True)
+        raw = (raw * there).astype(np.float32)
+        total = raw.sum(axis=1, keepdims=True)
+        weights: Vectors = raw / np.where(total > 0, total, np.float32(1))
         return weights
 
 

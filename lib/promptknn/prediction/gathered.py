@@ -58,13 +58,15 @@ def gathered(nearest: pa.ListArray) -> tuple[GatheredPrompts, Neighbours]:
         nearest: list<struct<distance, prompt_id, text, sentence, [mapped], [rescoring], ...>>.
 
     Returns:
-        The prompts, and the neighbours that point into them; rows keep as many as every row has,
-        as those of a search do.
+        The prompts, and the neighbours that point into them; the last places of an image that has
+        fewer than another are empty, as those of a search are.
     """
     prompts = nearest.flatten()
     ends = np.cumsum(np.asarray(nearest.value_lengths()))
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-    ordinals = starts[:, None] + np.arange(int((ends - starts).min()))
+    places = np.arange(int((ends - starts).max()))
+    filled = places < (ends - starts)[:, None]
+    ordinals = np.where(filled, starts[:, None] + places, -1)
     names = {prompts.type.field(place).name for place in range(prompts.type.num_fields)}
     mapped, second = (
         from_arrow(prompts.field(name)) if name in names else None
@@ -77,9 +79,9 @@ def gathered(nearest: pa.ListArray) -> tuple[GatheredPrompts, Neighbours]:
         second,
     )
     found = Neighbours(
-        -np.asarray(prompts.field("distance"))[ordinals],
-        prompts.field("prompt_id").to_numpy(zero_copy_only=False)[ordinals],
-        np.zeros_like(ordinals),
+        np.where(filled, -np.asarray(prompts.field("distance"))[ordinals], np.float32(-np.inf)),
+        np.where(filled, prompts.field("prompt_id").to_numpy(zero_copy_only=False)[ordinals], ""),
+        np.where(filled, 0, -1),
         ordinals,
     )
     return stored, found

@@ -93,5 +93,11 @@ class PredictPrompts(Stage):
         write = lake.replace if settings.repredict else lake.insert
         written = write(PREDICTIONS, predicted)
         message = f"{written:,} images predicted with index {index.version}"
+        unanswered = pending.count() if written < todo else 0
+        if unanswered:
+            message += (
+                f", {unanswered:,} others met no prompt in the lists that were searched: raise "
+                f"`index.target_recall` and run jobs/build_index.py"
+            )
         details = summary(context, hash_)
         return Counts(rows_in=todo, rows_out=written, message=message, details=details)

@@ -56,43 +56,47 @@ def answer(
 
     Returns:
         A row an image, as ANSWER_SCHEMA says: what the table predictions has but the names of
-        models and settings.
+        models and settings. None for an image that no prompt was found for: inverted lists that
+        are near it may be empty.
     """
     combination = settings.combination
     prompts, found = candidates(prompts, found, images, models, combination)
+    answered = found.filled[:, 0]
+    found, images = found.rows(answered), images.filter(pa.array(answered))
     mapped = prompts.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
     neighbours = prompts.vectors(found)
     embedding = combination.e_pred(found.similarities, neighbours, mapped)
     signals = combination.signals(found.similarities, neighbours)
     texts = prompts.texts(found, settings.neighbours_kept)
-    rows, k = found.similarities.shape
+    counts = found.filled[:, : combination.k].sum(axis=1)
     columns = {
         "image_id": images.column("image_id"),
         "image_uri": images.column("image_uri"),
         "predicted_prompt": pa.array(texts[:, 0], pa.string()),
         "neighbours": _neighbours_column(found, texts),
         "embedding": to_arrow(embedding),
-        "dim": pa.array(np.full(rows, embedding.shape[1], np.int32)),
+        "dim": pa.array(np.full(len(embedding), embedding.shape[1], np.int32)),
         "mean_similarity": pa.array(np.ascontiguousarray(signals[:, 0])),
         "agreement": pa.array(np.ascontiguousarray(signals[:, 1])),
-        "k": pa.array(np.full(rows, k, np.int32)),
+        "k": pa.array(counts.astype(np.int32)),
     }
     return pa.RecordBatch.from_pydict(columns)
 
 
 def _neighbours_column(found: Neighbours, texts: Texts) -> pa.ListArray:
-    rows, kept = texts.shape
+    kept = texts.shape[1]
+    filled = found.filled[:, :kept]
     neighbours = pa.StructArray.from_arrays(
         [
-            pa.array(np.tile(np.arange(1, kept + 1, dtype=np.int32), rows)),
-            pa.array(found.prompt_ids[:, :kept].ravel(), pa.string()),
-            pa.array(texts.ravel(), pa.string()),
-            pa.array(np.ascontiguousarray(found.similarities[:, :kept]).ravel()),
+            pa.array((np.nonzero(filled)[1] + 1).astype(np.int32)),
+            pa.array(found.prompt_ids[:, :kept][filled], pa.string()),
+            pa.array(texts[filled], pa.string()),
+            pa.array(found.similarities[:, :kept][filled]),
         ],
         ["rank", "prompt_id", "prompt", "similarity"],
     )
-    offsets = pa.array(np.arange(0, rows * kept + 1, kept, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, neighbours)
+    offsets = np.concatenate([[0], np.cumsum(filled.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), neighbours)
 
 
 def check_k(settings: PredictionSettings, prompts: int) -> None:

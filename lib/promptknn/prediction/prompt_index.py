@@ -8,7 +8,7 @@ from PIL.Image import Image
 
 from promptknn.arrow_vectors import to_arrow
 from promptknn.encoders.models import Models
-from promptknn.errors import UnusableImageError
+from promptknn.errors import UnansweredImageError, UnusableImageError
 from promptknn.images.decoding import RefusedImageError, decode, upright_rgb
 from promptknn.index.without_spark import active_version, handle_of
 from promptknn.index.write_shards import RESCORING_COLUMN
@@ -89,6 +89,7 @@ class PromptIndex:
 
         Raises:
             UnusableImageError: naming the first that cannot be read.
+            UnansweredImageError: naming one near which the index holds no prompt.
             ModelLoadError: the image tower cannot be loaded.
         """
         some = [images] if isinstance(images, Picture) else list(images)
@@ -111,6 +112,12 @@ class PromptIndex:
             columns[column] = to_arrow(models.clip_encoder().encode_images(pictures))
         batch = pa.RecordBatch.from_pydict(columns)
         rows = predict_images(self._index, batch, self.settings.prediction, self._models[0])
+        unanswered = set(names) - set(rows.column("image_id").to_pylist())
+        if unanswered:
+            raise UnansweredImageError(
+                f"The picture {min(unanswered)} met no prompt in the lists that were searched: "
+                f"raise `index.target_recall` and run jobs/build_index.py."
+            )
         return predictions_of(rows, self._calibration)
 
 
