@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.errors import MissingInputError
+from promptknn.errors import MissingInputError, StorageError
 from promptknn.lake import Lake
 from promptknn.materialised import materialised
 from promptknn.table import Table
@@ -184,3 +184,24 @@ def test_missing_table_is_named_with_the_job_that_writes_it(lake: Lake) -> None:
     assert not lake.exists(PROMPTS)
     with pytest.raises(MissingInputError, match=r"prompts.*jobs/build_index.py"):
         lake.read(PROMPTS)
+
+
+@pytest.mark.parametrize("made", ["nothing", "a folder", "a folder that Delta began"])
+def test_a_table_that_was_never_created_is_absent(lake: Lake, made: str) -> None:
+    folder = Path(lake.location, PROMPTS.name)
+    if made != "nothing":
+        (folder / "_delta_log" if "Delta" in made else folder).mkdir(parents=True)
+    assert not lake.exists(PROMPTS)
+    assert lake.read_if_there(PROMPTS) is None
+    assert not Lake(lake.spark, "no_such_schema", "run").exists(PROMPTS)
+    assert Lake(lake.spark, "no_such_schema", "run").read_if_there(PROMPTS) is None
+
+
+def test_a_table_that_cannot_be_read_does_not_pass_for_one_that_is_not_there(
+    spark: SparkSession,
+) -> None:
+    # Spark's own catalog refuses such a name, as others refuse who has no grant.
+    elsewhere = Lake(spark, "no_such_catalog.schema", "run")
+    for ask in (elsewhere.exists, elsewhere.read, elsewhere.read_if_there, elsewhere.read_or_empty):
+        with pytest.raises(StorageError, match=r"prompts of the lake.*NAMESPACE.*set `lake`"):
+            ask(PROMPTS)

@@ -46,7 +46,7 @@ class IndexInUseError(PromptKnnError):
 
 
 class StorageError(PromptKnnError):
-    """A disk is full, or a folder may not be written."""
+    """A disk is full, or a folder or table may not be read or written."""
 
 
 class InvalidVectorError(PromptKnnError):

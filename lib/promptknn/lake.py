@@ -10,12 +10,15 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.errors import MissingInputError
+from promptknn.errors import MissingInputError, StorageError, reason
 from promptknn.locations import is_path
 from promptknn.table import Table, quoted, quoted_name
 
 _CONFLICT = re.compile(r"DELTA_CONCURRENT|ConcurrentAppend|DELTA_METADATA_CHANGED|ProtocolChanged")
 _MOST_TRIES = 20
+# What Spark and Delta say of a table that was never created. Anything else (a grant that is
+# missing, a server that does not answer) must not pass for that: removed prompts would come back.
+_ABSENT = re.compile("NOT_FOUND|DOES_NOT_EXIST|DELTA_TABLE_ONLY_OPERATION|MISSING_DELTA_TABLE")
 
 
 class Lake:
@@ -57,10 +60,16 @@ class Lake:
             self._created.add(table.name)
 
     def exists(self, table: Table) -> bool:
-        """Tell whether the table has been created."""
+        """Tell whether the table has been created.
+
+        Raises:
+            StorageError: it may have been, but cannot be read.
+        """
         try:
             self.version(table)
-        except PySparkException:
+        except PySparkException as error:
+            if not _is_absence(error):
+                raise self._unreadable(table, error) from error
             return False
         return True
 
@@ -69,16 +78,26 @@ class Lake:
 
         Raises:
             MissingInputError: it has not been created.
+            StorageError: it may have been, but cannot be read.
         """
         try:
             frame = self.spark.table(self.reference(table))
             frame.columns  # noqa: B018 - Spark Connect looks for the table only when it must
         except PySparkException as error:
+            if not _is_absence(error):
+                raise self._unreadable(table, error) from error
             raise MissingInputError(
                 f"The table {table.name} is not in the lake {self.location}: run the job that "
                 f"writes it (jobs/build_index.py, then jobs/predict_prompts.py), or set `lake`."
             ) from error
         return frame
+
+    def _unreadable(self, table: Table, error: PySparkException) -> StorageError:
+        return StorageError(
+            f"The table {table.name} of the lake {self.location} cannot be read "
+            f"({reason(error)}): see that this job may read it and that the storage answers, or "
+            f"set `lake`."
+        )
 
     def read_pinned(self, table: Table) -> DataFrame:
         """Read a table as it is now, whatever is written to it later.
@@ -193,3 +212,7 @@ class Lake:
                 if attempt == _MOST_TRIES - 1 or not _CONFLICT.search(str(error)):
                     raise
         raise AssertionError("unreachable")
+
+
+def _is_absence(error: PySparkException) -> bool:
+    return bool(_ABSENT.search(error.getCondition() or str(error)))

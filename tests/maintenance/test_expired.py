@@ -31,13 +31,15 @@ def put(root: Path, path: str, days: int) -> None:
 
 
 def test_shards_that_a_later_version_has_grown_from_stay(tmp_path: Path) -> None:
-    for name in ("old/shard-0", "old/shard-1", "old/query-map", "older/shard-0", "now/shard-2"):
+    old, older, now, running = (digit * 16 for digit in "0123")
+    of_old = [f"{old}/shard-0", f"{old}/shard-1", f"{old}/query-map"]
+    for name in (*of_old, f"{older}/shard-0", f"{now}/shard-2", "photographs/holiday"):
         put(tmp_path, name, days=30)
-    put(tmp_path, "running/shard-0", days=0)
-    found = unneeded_folders(tmp_path, {"now"}, {"old/shard-1", "now/shard-2"}, BEFORE)
+    put(tmp_path, f"{running}/shard-0", days=0)
+    found = unneeded_folders(tmp_path, {now}, {f"{old}/shard-1", f"{now}/shard-2"}, BEFORE)
     assert found == [
-        tmp_path / "old/query-map",
-        tmp_path / "old/shard-0",
-        tmp_path / "older",
+        tmp_path / old / "query-map",
+        tmp_path / old / "shard-0",
+        tmp_path / older,
     ]
     assert unneeded_folders(tmp_path / "none", set(), set(), BEFORE) == []

@@ -26,6 +26,7 @@ from promptknn.index.factory import (
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted
 from promptknn.index.growth import Growth, growth_of
+from promptknn.index.owner import claim
 from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_answers, found_answers, recall
@@ -60,6 +61,7 @@ class BuildIndex(Stage):
 
     def run(self, context: Context) -> Counts:
         with build_lock(index_location(context.settings)):
+            claim(context.settings)
             return self._build(context)
 
     def _build(self, context: Context) -> Counts:

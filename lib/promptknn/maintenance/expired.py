@@ -1,10 +1,14 @@
 """Which index versions, and which folders of theirs, nothing needs any more."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from pyspark.sql import Row
+
+# As `settings_hash` names them.
+_VERSION = re.compile(r"[0-9a-f]{16}")
 
 
 def expired_versions(versions: Sequence[Row], kept: int, before: datetime) -> set[str]:
@@ -22,9 +26,10 @@ def expired_versions(versions: Sequence[Row], kept: int, before: datetime) -> se
 def unneeded_folders(
     root: Path, versions: set[str], shard_paths: set[str], before: datetime
 ) -> list[Path]:
-    """Find folders below the index location that no version points at.
+    """Find folders of index versions below the index location that no version points at.
 
-    A shard outlives its version where a later one has grown from it.
+    A shard outlives its version where a later one has grown from it. What is not named as a version
+    is none of ours.
 
     Args:
         root: the index location.
@@ -35,7 +40,8 @@ def unneeded_folders(
     needed = {root / path for path in shard_paths}
     unneeded = []
     for folder in sorted(root.iterdir() if root.is_dir() else []):
-        if not folder.is_dir() or folder.name in versions or not _older(folder, before):
+        ours = folder.is_dir() and _VERSION.fullmatch(folder.name)
+        if not ours or folder.name in versions or not _older(folder, before):
             continue
         parts = sorted(folder.iterdir())
         gone = [part for part in parts if part not in needed]

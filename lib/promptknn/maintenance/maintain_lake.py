@@ -8,6 +8,7 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from promptknn.index.forget import forget_versions
+from promptknn.index.owner import is_own
 from promptknn.index.version import index_location
 from promptknn.maintenance.expired import expired_versions, unneeded_folders
 from promptknn.removal.held_versions import versions_with_removed
@@ -67,6 +68,8 @@ class MaintainLake(Stage):
             row.index_version for row in rows if row.active
         }
         forget_versions(lake, context.settings.index, gone)
+        if not is_own(context.settings):
+            return len(gone), 0
         left = {row.index_version for row in rows} - gone
         paths = {row.path for row in lake.read(INDEX_SHARDS).select("path").collect()}
         unneeded = unneeded_folders(index_location(context.settings), left, paths, before)

@@ -104,9 +104,9 @@ class Combination:
             raw = np.exp((similarities - best) / np.float32(self.temperature))
         else:
             raw = np.ones_like(similarities)
-        raw = (raw * there).astype(np.float32)
+        raw = raw * there
         total = raw.sum(axis=1, keepdims=True)
-        weights: Vectors = raw / np.where(total > 0, total, np.float32(1))
+        weights: Vectors = np.divide(raw, total, out=np.zeros_like(raw), where=total > 0)
         return weights
 
 
