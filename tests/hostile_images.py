@@ -152,8 +152,8 @@ def _animations(files: _Folder) -> None:
 
 def _shapes(files: _Folder) -> None:
     picture = files.picture()
-    files.add("very wide.png", encoded(picture.resize((8000, 1))))
-    files.add("very high.png", encoded(picture.resize((1, 8000))))
+    files.add("very wide.png", encoded(picture.resize((8000, 1))), "too_thin")
+    files.add("very high.png", encoded(picture.resize((1, 8000))), "too_thin")
     files.add("one pixel.png", encoded(picture.resize((1, 1))))
 
 

@@ -195,6 +195,13 @@ def test_known_terms_are_judged_as_new_ones(spark: SparkSession, tmp_path: Path,
         assertDataFrameEqual(found, expected)
 
 
+def test_what_is_left_of_a_prompt_must_pass_the_policy(lake: Lake) -> None:
+    add_raw(lake, "captions", ["a castle Artgerm focus", "a castle, sharp focus"])
+    clean(lake, changed(DROP_TERM, policy__terms=["castle focus"]))
+    assert [row.text for row in lake.read(PROMPTS).collect()] == ["a castle, sharp focus"]
+    assert refusals(lake) == {"a castle Artgerm focus": ("policy_term", "castle focus")}
+
+
 @pytest.mark.parametrize("broadcast_below", [0, 1_000])
 def test_drop_prompt_refuses_and_names_the_first_unknown_term(
     lake: Lake, broadcast_below: int

@@ -179,6 +179,13 @@ def test_a_large_image_is_refused_with_its_size_before_it_is_decoded() -> None:
     assert (refusal.reason, refusal.detail) == ("too_large", "15000 x 12000 pixels")
 
 
+def test_a_thin_image_is_refused_before_an_image_tower_enlarges_it() -> None:
+    refused = _refusal(_content(Image.new("L", (60_000, 1))))
+    assert (refused.reason, refused.detail) == ("too_thin", "60000 x 1 pixels")
+    panorama = decode(_content(Image.new("L", (2_000, 10))), 1.0)
+    assert panorama.size == (2_000, 10)
+
+
 def test_a_decompression_bomb_is_refused() -> None:
     refusal = _refusal(_png_header(1_000_000, 1_000_000))
     assert refusal.reason == "too_large"

@@ -150,6 +150,55 @@ def test_images_of_a_table_are_read_and_missing_ones_named(
         run(wrong, EmbedImages())
 
 
+def test_refused_files_are_tried_again_where_that_is_asked_for(
+    spark: SparkSession, run: Run, embedded: Settings, tmp_path: Path
+) -> None:
+    late, broken = tmp_path / "late.png", tmp_path / "broken.png"
+    broken.write_text("no picture")
+    table = str(tmp_path / "uris")
+    uris = [(f"file://{late}",), (f"file:{broken}",), ("s3://bucket/cat.png",)]
+    spark.createDataFrame(uris, "image_uri string").write.format("delta").save(table)
+    settings = changed(
+        embedded, lake=str(tmp_path / "lake"), images__table=table, images__paths=[str(tmp_path)]
+    )
+    lake = lake_of(spark, settings)
+    run(settings, EmbedImages())
+    rejected = by_name(lake.read(REJECTED_IMAGES).collect())
+    assert {name: row.reason for name, row in rejected.items()} == {
+        "late.png": "unreadable", "broken.png": "not_an_image", "cat.png": "outside_paths",
+    }  # fmt: skip
+    assert "address, not a path" in rejected["cat.png"].detail
+    shutil.copy(COFFEE, late)
+    broken.write_bytes(b"")
+    (unasked,) = run(settings, EmbedImages())
+    assert (unasked.rows_in, unasked.message) == (0, "nothing new, 3 images are refused")
+    (asked,) = run(changed(settings, images__retry_rejected=True), EmbedImages())
+    assert (asked.rows_in, asked.rows_out, asked.rows_rejected) == (3, 1, 2)
+    (kept,) = lake.read(IMAGE_EMBEDDINGS).collect()
+    assert kept.image_uri == str(late)
+    rejected = by_name(lake.read(REJECTED_IMAGES).collect())
+    assert {name: row.reason for name, row in rejected.items()} == {
+        "broken.png": "empty_file", "cat.png": "outside_paths",
+    }  # fmt: skip
+
+
+def test_a_file_with_a_new_time_and_the_same_bytes_is_no_duplicate_of_itself(
+    spark: SparkSession, run: Run, embedded: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "cup.png"
+    shutil.copy(COFFEE, file)
+    settings = changed(embedded, lake=str(tmp_path / "lake"), images__paths=[str(file)])
+    lake = lake_of(spark, settings)
+    run(settings, EmbedImages())
+    os.utime(file, (1, 1))
+    run(settings, EmbedImages())
+    (kept,) = lake.read(IMAGE_EMBEDDINGS).selectExpr("unix_seconds(modified_at) AS at").collect()
+    assert kept.at == 1
+    assert lake.read(REJECTED_IMAGES).count() == 0
+    (again,) = run(settings, EmbedImages())
+    assert again.rows_in == 0
+
+
 def test_no_images_is_said_with_the_key_to_set(run: Run, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"`images\.paths`"):
         run(Settings.model_validate({"lake": str(tmp_path / "lake")}), EmbedImages())

@@ -1,3 +1,4 @@
+import errno
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,24 @@ def test_the_table_has_sizes_and_times_of_modification(folder: Path) -> None:
     assert table.to_pylist() == [
         {"image_uri": str(folder / "b.png"), "image_bytes": 5, "modified_at": modified}
     ]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = folder / "closed"
+    closed.mkdir()
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    # The tests may run as root, whom no folder is closed to.
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(MissingInputError, match=r"closed cannot be listed \(Permission denied\)"):
+        list_images([str(folder)], ["png"])
 
 
 def test_no_images_make_an_empty_table(folder: Path) -> None:

@@ -26,6 +26,7 @@ from promptknn.tables import (
     PROMPTS,
 )
 from tests.conftest import Run
+from tests.rows import add_rows
 from tests.small import PROMPTS as POOL
 from tests.small import changed
 from tests.vectors import assert_same_predictions
@@ -184,3 +185,23 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
     assert 0 < row.nprobe < lists
     assert row.recall_queries == "256 prompts"
     assert len(shards_of(spark, settings, row.index_version)) == 2
+    profiles = np.random.default_rng(0).dirichlet(np.full(1000, 0.01), 20).astype(np.float32)
+    images = [
+        {
+            "image_id": f"{number:064x}",
+            "clip_model": row.clip_model,
+            "embedding": profile.tolist(),
+            "dim": len(profile),
+        }
+        for number, profile in enumerate(np.sqrt(profiles))
+    ]
+    add_rows(lake_of(spark, settings), IMAGE_EMBEDDINGS, images)
+    (by_images,) = run(settings, BuildIndex())
+    assert "by 20 images" in by_images.message
+    again = active_row(spark, settings)
+    assert (again.index_version, again.recall_queries) == (row.index_version, "20 images")
+    (same,) = run(settings, BuildIndex())
+    assert same.message == f"index {row.index_version} is up to date, 4,000 prompts"
+    (more,) = run(changed(settings, prediction__k=20), BuildIndex())
+    assert "recall@20" in more.message
+    assert active_row(spark, settings).recall_k == 20

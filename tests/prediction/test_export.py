@@ -119,7 +119,11 @@ def _images(spark: SparkSession, *rows: tuple[str, int]) -> DataFrame:
     frame = spark.createDataFrame(list(rows), "image_uri string, dim int")
     vectors = F.array_repeat(F.lit(0.5).cast("float"), F.col("dim"))
     return frame.withColumn("embedding", vectors).withColumns(
-        {"image_id": F.col("image_uri"), "clip_model": F.lit("clip")}
+        {
+            "image_id": F.col("image_uri"),
+            "clip_model": F.lit("clip"),
+            "predicted_at": F.current_timestamp(),
+        }
     )
 
 
@@ -138,6 +142,24 @@ def test_a_submission_that_cannot_be_one_is_refused(
     )
     with pytest.raises(SettingsError, match=sentence):
         check_names(submission(_images(spark, *images), none))
+
+
+def test_a_file_whose_content_was_replaced_counts_once_by_its_latest_prediction(
+    spark: SparkSession,
+) -> None:
+    now = _images(spark, ("/a/1.png", 384))
+    older = now.withColumns({
+        "image_id": F.lit("before"),
+        "predicted_at": F.expr("predicted_at - INTERVAL 1 DAY"),
+        "embedding": F.array_repeat(F.lit(0.25).cast("float"), 384),
+    })  # fmt: skip
+    itself = spark.createDataFrame(
+        [("clip", "duplicate_image", "/a/1.png", "/a/1.png")],
+        "clip_model string, reason string, detail string, image_uri string",
+    )
+    rows = submission(now.unionByName(older), itself)
+    assert check_names(rows) == 1
+    assert rows.collect()[0].embedding[0] == 0.5
 
 
 def test_values_of_an_image_stay_in_one_file(spark: SparkSession) -> None:

@@ -84,6 +84,28 @@ def test_only_images_without_a_prediction_are_predicted(
     assert set(predictions(spark, built_copy)) == {*PHOTOGRAPHS, "camera.png"}
 
 
+def test_waves_give_the_same_predictions_and_cost_one_commit_each(
+    spark: SparkSession, run: Run, built_copy: Settings
+) -> None:
+    lake = lake_of(spark, built_copy)
+    expected = predictions(spark, built_copy)
+    lake.sql("DELETE FROM {0}", PREDICTIONS)
+    before = lake.version(PREDICTIONS)
+    (counts,) = run(changed(built_copy, prediction__images_per_wave=1), PredictPrompts())
+    assert (counts.rows_in, counts.rows_out) == (len(PHOTOGRAPHS), len(PHOTOGRAPHS))
+    found = predictions(spark, built_copy)
+    assert found.keys() == expected.keys()
+    for name, row in found.items():
+        assert row.settings_hash == expected[name].settings_hash
+        known = expected[name].neighbours
+        assert [near.prompt_id for near in row.neighbours] == [near.prompt_id for near in known]
+        assert [near.similarity for near in row.neighbours] == pytest.approx(
+            [near.similarity for near in known], abs=1e-6
+        )
+    # A range of ids that holds no image writes nothing.
+    assert before < lake.version(PREDICTIONS) <= before + len(PHOTOGRAPHS)
+
+
 def test_other_settings_add_predictions_beside_the_old_ones(
     spark: SparkSession, run: Run, built_copy: Settings
 ) -> None:

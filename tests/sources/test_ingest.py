@@ -74,6 +74,23 @@ def test_reruns_add_only_what_a_file_has_gained(
     assert sorted(after[key] for key in after.keys() - before.keys()) == ["a fox", "a zebra"]
 
 
+def test_rows_that_share_an_id_are_kept_when_the_source_gains_others(
+    spark: SparkSession, run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    people = {"kind": "file", "path": str(file), "id_column": "id"}
+    settings = Settings.model_validate({"lake": str(tmp_path / "lake"), "sources": [people]})
+    file.write_text("id,text\n1,a zebra\n2,a cat\n2,a cat\n")
+    run(settings, IngestPrompts())
+    file.write_text("id,text\n1,a zebra\n2,a cat\n2,a cat\n1,an apple\n2,a bee\n1,a zebra\n")
+    run(settings, IngestPrompts())
+    texts = [row.text for row in raw_rows(spark, settings)]
+    assert set(texts) == {"a zebra", "a cat", "an apple", "a bee"}
+    before = len(texts)
+    (again,) = run(settings, IngestPrompts())
+    assert (again.rows_in, len(raw_rows(spark, settings))) == (0, before)
+
+
 def test_absent_source_stops_the_run_by_name(run: Run, tmp_path: Path) -> None:
     absent = {"kind": "file", "path": str(tmp_path / "absent.csv"), "name": "missing one"}
     settings = Settings.model_validate({"lake": str(tmp_path / "lake"), "sources": [absent]})

@@ -16,7 +16,7 @@ from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM
 from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.sentence import sentence_identity
 from promptknn.materialised import materialised
-from promptknn.settings import VocabularySettings
+from promptknn.settings import PolicySettings, VocabularySettings
 from promptknn.stage import Context
 from promptknn.table import sql_text
 from promptknn.tables import PROMPT_TERMS
@@ -107,11 +107,16 @@ class _Terms:
                 "verdict", F.when(has_unknown, refused).otherwise(F.col("verdict"))
             ).drop("terms")
         refused = _verdict(NO_KNOWN_TERMS, F.array_join("terms", " "))
-        asked_again = F.expr(verdict(self._context.settings.cleaning))
+        settings = self._context.settings
+        asked_again = F.expr(verdict(settings.cleaning))
+        # What was around a term may be a forbidden phrase without it.
+        forbidden = F.expr(verdict(settings.cleaning, PolicySettings(terms=settings.policy.terms)))
         return (
             with_unknown.withColumn(
                 "verdict",
-                F.when(has_unknown & asked_again.isNotNull(), refused).otherwise(F.col("verdict")),
+                F.when(has_unknown & asked_again.isNotNull(), refused)
+                .when(has_unknown, F.coalesce("verdict", forbidden))
+                .otherwise(F.col("verdict")),
             )
             .withColumn(
                 "prompt_id",

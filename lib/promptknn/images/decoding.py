@@ -11,6 +11,8 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 _WHITE = (255, 255, 255)
+# Image towers enlarge the shorter side to some hundred pixels, and the longer one as much.
+_MOST_LONG_BY_SHORT = 200
 _LIMIT = threading.Lock()
 # What turns a picture upright, by its EXIF orientation.
 _TURNS = {
@@ -43,7 +45,8 @@ def decode(content: bytes, maximum_megapixels: float) -> Image.Image:
     The first frame of an animation, the first page of a document.
 
     Raises:
-        RefusedImageError: empty_file, not_an_image, too_large, truncated or broken_image.
+        RefusedImageError: empty_file, not_an_image, too_large, too_thin, truncated or
+            broken_image.
     """
     if not content:
         raise RefusedImageError("empty_file", "0 bytes")
@@ -86,6 +89,9 @@ def _pillow_limit(pixels: int) -> Iterator[None]:
 
 
 def _check_size(image: Image.Image, maximum_megapixels: float) -> None:
+    short, long = sorted(image.size)
+    if long > _MOST_LONG_BY_SHORT * short:
+        raise RefusedImageError("too_thin", f"{image.width} x {image.height} pixels")
     if image.width * image.height > maximum_megapixels * 1e6:
         raise RefusedImageError("too_large", f"{image.width} x {image.height} pixels")
 

@@ -11,6 +11,7 @@ from promptknn.errors import MissingInputError
 from promptknn.images.file_embedding import EMBEDDED, FILE, embed_files
 from promptknn.images.listing import UNKNOWN_SIZE, list_images
 from promptknn.images.reading import roots_of
+from promptknn.lake import Lake
 from promptknn.materialised import materialised
 from promptknn.settings import ImageSettings, Settings
 from promptknn.sources.reading import table_or_path
@@ -37,14 +38,21 @@ class EmbedImages(Stage):
         of_model = F.col("clip_model") == models.clip_identity
         files, left_out = find_images(context, settings.images)
         roots = roots_of(settings.images.paths)
+        retry = settings.images.retry_rejected
+        if retry:
+            # A run that was killed before its end left them.
+            _forget_refusals(lake, models)
         missing = files
-        for table in self.outputs:
+        for table in self.outputs[:1] if retry else self.outputs:
             known = lake.read_pinned(table).where(of_model).select(*FILE)
             missing = missing.join(known, FILE, "left_anti")
         todo = missing.count()
         aside = f", {left_out:,} files without an image's extension left out" if left_out else ""
         if todo == 0:
-            return Counts(message=f"nothing new, every image is embedded{aside}")
+            refused = lake.read(REJECTED_IMAGES).where(of_model).count()
+            return Counts(message=f"nothing new, {refused:,} images are refused{aside}")
+        write = lake.replace if retry else lake.insert
+        known_before = not lake.read(IMAGE_EMBEDDINGS).isEmpty()
         waves = -(-todo // settings.embedding.images_per_wave)
         embedded = rejected = 0
         for wave in range(waves):
@@ -55,9 +63,15 @@ class EmbedImages(Stage):
                 embed_files(models, roots, settings.images.maximum_megapixels), EMBEDDED
             )
             with materialised(results) as read:
-                embedded += lake.insert(IMAGE_EMBEDDINGS, _embedded(read, models))
+                good = _embedded(read, models)
+                embedded += lake.insert(IMAGE_EMBEDDINGS, good)
                 kept = lake.read(IMAGE_EMBEDDINGS).where(of_model)
-                rejected += lake.insert(REJECTED_IMAGES, _rejected(read, kept, models))
+                touched = _touched(good, kept)
+                if known_before and not touched.isEmpty():
+                    lake.replace(IMAGE_EMBEDDINGS, touched)
+                rejected += write(REJECTED_IMAGES, _rejected(read, kept, models))
+        if retry:
+            _forget_refusals(lake, models)
         message = f"{embedded:,} images embedded, {rejected:,} rejected{aside}"
         return Counts(rows_in=todo, rows_out=embedded, rows_rejected=rejected, message=message)
 
@@ -93,7 +107,7 @@ def _images_of_table(context: Context, table: str, uri_column: str) -> DataFrame
     uri = column(frame, uri_column, f"The table {table}", "images.uri_column")
     # A table tells neither size nor time of a file: its images are known by their URI alone.
     return (
-        frame.select(F.col(uri).cast("string").alias("image_uri"))
+        frame.select(_path(F.col(uri).cast("string")).alias("image_uri"))
         .where("image_uri IS NOT NULL")
         .distinct()
         .select(
@@ -104,6 +118,19 @@ def _images_of_table(context: Context, table: str, uri_column: str) -> DataFrame
     )
 
 
+def _path(uri: Column) -> Column:
+    """Give the path that hosts know a file by: Databricks writes file: and dbfs: before it."""
+    return F.regexp_replace(uri, "^(?:file:(?://)?(?=/)|dbfs:(?=/Volumes/))", "")
+
+
+def _forget_refusals(lake: Lake, models: Models) -> None:
+    """Delete the refusals of files that have been embedded since."""
+    of_model = F.col("clip_model") == models.clip_identity
+    kept = lake.read(IMAGE_EMBEDDINGS).where(of_model).select(*FILE)
+    refused = lake.read(REJECTED_IMAGES).where(of_model)
+    lake.delete(REJECTED_IMAGES, refused.join(kept, FILE, "left_semi"))
+
+
 def _embedded(read: DataFrame, models: Models) -> DataFrame:
     same_image = Window.partitionBy("image_id").orderBy("image_uri")
     return (
@@ -112,6 +139,14 @@ def _embedded(read: DataFrame, models: Models) -> DataFrame:
         .where("copy = 1")
         .withColumn("clip_model", F.lit(models.clip_identity))
         .withColumn("embedded_at", F.current_timestamp())
+    )
+
+
+def _touched(good: DataFrame, kept: DataFrame) -> DataFrame:
+    """Find the files that are known, but for their time: written anew, with the same bytes."""
+    own = kept.select("image_id", "image_uri")
+    return good.join(own, ["image_id", "image_uri"], "left_semi").join(
+        kept.select(*FILE), FILE, "left_anti"
     )
 
 

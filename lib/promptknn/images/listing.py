@@ -48,7 +48,7 @@ def list_images(paths: Iterable[str], extensions: Iterable[str]) -> Listing:
         extensions: of files in folders and globs, lower case, without a dot.
 
     Raises:
-        MissingInputError: a path matches nothing.
+        MissingInputError: a path matches nothing, or a folder cannot be listed.
     """
     listing = Listing()
     endings = tuple(f".{extension.lower()}" for extension in extensions)
@@ -84,7 +84,7 @@ def fixed_part(path: str) -> str:
 
 def _candidates(path: str) -> Iterator[str]:
     if os.path.isdir(path):
-        for folder, folders, names in os.walk(path):
+        for folder, folders, names in os.walk(path, onerror=_refuse):
             folders.sort()
             yield from (os.path.join(folder, name) for name in names)
     else:
@@ -93,6 +93,13 @@ def _candidates(path: str) -> Iterator[str]:
                 yield from _candidates(match)
             else:
                 yield match
+
+
+def _refuse(error: OSError) -> None:
+    raise MissingInputError(
+        f"The folder {error.filename} cannot be listed ({error.strerror}): let this job read it, "
+        f"or name other folders in `images.paths`."
+    ) from error
 
 
 def _look(path: str) -> tuple[int, int]:

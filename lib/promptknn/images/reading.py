@@ -12,6 +12,7 @@ from promptknn.images.listing import fixed_part
 # 16 bits of red, green, blue and alpha without compression: no usable picture needs more.
 _MOST_BYTES_A_PIXEL = 8
 _HEADER_BYTES = 1_000_000
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _ESCAPED_BYTE = re.compile(r"\\x[89a-f][0-9a-f]")
 
 
@@ -32,6 +33,8 @@ def read_image(uri: str, roots: Sequence[str] | None, maximum_megapixels: float)
         RefusedImageError: outside_paths, unreadable, not_a_file or too_large.
     """
     try:
+        if _SCHEME.match(uri):
+            raise RefusedImageError("outside_paths", "an address, not a path: mount what it names")
         if roots is not None and not _below(os.path.realpath(uri), roots):
             raise RefusedImageError("outside_paths", "it does not lie below `images.paths`")
         # Looked at first: to open a pipe waits for its writer, to open a device may do anything.

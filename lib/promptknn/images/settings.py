@@ -16,6 +16,8 @@ class ImageSettings(Section):
     uri_column: str = "image_uri"
     extensions: tuple[str, ...] = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
     maximum_megapixels: float = Field(default=178.0, gt=0)
+    # Files that were refused are tried again: a disk may have been away, a picture been mended.
+    retry_rejected: bool = False
 
 
 class GenerationSettings(Section):

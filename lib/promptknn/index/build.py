@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
@@ -36,6 +36,7 @@ from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
 from promptknn.stage import Context, Counts, Stage
+from promptknn.table import sql_text
 from promptknn.tables import (
     IMAGE_EMBEDDINGS,
     INDEX_SHARDS,
@@ -84,8 +85,11 @@ class BuildIndex(Stage):
         )
         for known in same.orderBy(F.desc("active"), F.desc("built_at")).collect():
             if is_whole(lake, settings, known.index_version):
-                activate(lake, known.index_version)
-                message = f"index {known.index_version} is up to date, {rows:,} prompts"
+                name = known.index_version
+                built = _Build(context, models, second, pool, rows, digest, name, content, None)
+                again = built.tune_again(known)
+                activate(lake, name)
+                message = f"index {name} is up to date, {rows:,} prompts{again}"
                 return Counts(message=message + _kept_out(forbidden))
         growth = growth_of(lake, settings, models, second, content, pool, rows)
         build = _Build(context, models, second, pool, rows, digest, version, content, growth)
@@ -164,17 +168,45 @@ class _Build:
         schema = INDEX_VERSIONS.schema(*row)
         frame = lake.spark.createDataFrame([tuple(row.values())], schema)
         lake.replace(INDEX_VERSIONS, frame.withColumn("built_at", F.current_timestamp()))
+        self._check(measured, k)
+        activate(lake, self.version)
+        return Counts(self.rows, self.rows, message=(
+            f"index {self.version}, {self.rows:,} prompts{self._grown()}, {factory}, "
+            f"{query_map.kind} query map, recall@{k} {measured:.3f} by {judged_by}"
+        ), figures={"recall": measured, "nprobe": nprobe})  # fmt: skip
+
+    def tune_again(self, known: Row) -> str:
+        """Choose how many lists are searched anew, where what chose them says too little.
+
+        Prompts chose them, and images have been embedded since; or for fewer neighbours.
+
+        Args:
+            known: the row of index_versions.
+
+        Returns:
+            What was found, for the message; empty where nothing had to be.
+        """
+        by_images = known.recall_queries.endswith("images") or self._images().isEmpty()
+        if known.nprobe == 0 or (by_images and known.recall_k >= self._k):
+            return ""
+        query_map = Fitted.load(self.folder / QUERY_MAP_FOLDER).query_map
+        nprobe, measured, k, judged_by = self._tune(query_map, known.files, known.factory)
+        self.context.lake.sql(
+            f"UPDATE {{0}} SET nprobe = {nprobe}, recall = {measured!r}, recall_k = {k}, "
+            f"recall_queries = {sql_text(judged_by)} "
+            f"WHERE index_version = {sql_text(self.version)}",
+            INDEX_VERSIONS,
+        )
+        self._check(measured, k)
+        return f", recall@{k} {measured:.3f} by {judged_by} on {nprobe} lists, chosen anew"
+
+    def _check(self, measured: float, k: int) -> None:
         if measured < self.settings.target_recall:
             raise PromptKnnError(
                 f"Index {self.version} has a measured recall@{k} of {measured:.3f}, under "
                 f"`index.target_recall` {self.settings.target_recall}: the index before it stays "
                 f"active; lower the target or set `index.kind` to ivf_fastscan12 or flat."
             )
-        activate(lake, self.version)
-        return Counts(self.rows, self.rows, message=(
-            f"index {self.version}, {self.rows:,} prompts{self._grown()}, {factory}, "
-            f"{query_map.kind} query map, recall@{k} {measured:.3f} by {judged_by}"
-        ), figures={"recall": measured, "nprobe": nprobe})  # fmt: skip
 
     def _grown(self) -> str:
         if self.growth is None:

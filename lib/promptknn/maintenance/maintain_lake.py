@@ -47,6 +47,9 @@ class MaintainLake(Stage):
             f"{len(there)} tables compacted, {versions} index versions forgotten, "
             f"{folders} folders of shards removed"
         )
+        if lake.exists(INDEX_VERSIONS) and not is_own(context.settings):
+            location = index_location(context.settings)
+            message += f"; what lies in {location} stays, for no build of this lake has claimed it"
         return Counts(len(there), len(there), message=message)
 
     def _forget_versions(self, context: Context) -> tuple[int, int]:

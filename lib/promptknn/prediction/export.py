@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from promptknn.errors import MissingInputError, SettingsError, reason
@@ -87,7 +87,8 @@ def csv_rows(predictions: DataFrame) -> DataFrame:
 def submission(predictions: DataFrame, rejected: DataFrame) -> DataFrame:
     """Give every image file of the predictions its embedding: imgId, dim and embedding.
 
-    A file with the bytes of another one has no prediction of its own, but must not be missed.
+    A file with the bytes of another one has no prediction of its own, but must not be missed; one
+    whose content was replaced has that of each, of which the latest counts.
 
     Args:
         predictions: of one settings hash.
@@ -101,7 +102,10 @@ def submission(predictions: DataFrame, rejected: DataFrame) -> DataFrame:
         .select(F.col("copy").alias("image_uri"), "dim", "embedding")
         .distinct()
     )
-    every = predictions.select(*columns).unionByName(copies)
+    latest = Window.partitionBy("image_uri").orderBy(F.desc("predicted_at"), "image_id")
+    own = predictions.withColumn("place", F.row_number().over(latest)).where("place = 1")
+    others = copies.join(own.select("image_uri"), "image_uri", "left_anti")
+    every = own.select(*columns).unionByName(others)
     return every.select(image_name(F.col("image_uri")).alias("imgId"), "dim", "embedding")
 
 

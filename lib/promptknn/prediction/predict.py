@@ -15,6 +15,7 @@ from promptknn.prediction.summary import summary
 from promptknn.settings import PredictionSettings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import CALIBRATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
+from promptknn.waves import plan_waves
 
 
 def search(
@@ -57,7 +58,7 @@ def _confidence(context: Context, hash_: str) -> str:
 
 
 class PredictPrompts(Stage):
-    """image_embeddings + index -> predictions; images predicted already are left out."""
+    """image_embeddings + index -> predictions, wave by wave; those that are there are left out."""
 
     name = "predict_prompts"
     inputs = (IMAGE_EMBEDDINGS, INDEX_VERSIONS)
@@ -78,20 +79,24 @@ class PredictPrompts(Stage):
         if todo == 0:
             message = "nothing new, every image has its prediction"
             return Counts(message=message, details=summary(context, hash_))
-        context.progress(0, todo)
-        predicted = (
-            search(pending, todo, index, settings, models)
-            .withColumn("settings_hash", F.lit(hash_))
-            .withColumn("confidence", F.expr(_confidence(context, hash_)))
-            .withColumn("index_version", F.lit(index.version))
-            .withColumn("w1", F.lit(settings.w1))
-            .withColumn("w2", F.lit(settings.w2))
-            .withColumn("clip_model", F.lit(models.clip_identity))
-            .withColumn("sentence_model", F.lit(models.sentence_identity))
-            .withColumn("predicted_at", F.current_timestamp())
-        )
-        write = lake.replace if settings.repredict else lake.insert
-        written = write(PREDICTIONS, predicted)
+        confidence = F.expr(_confidence(context, hash_))
+        write, written = lake.replace if settings.repredict else lake.insert, 0
+        for wave in plan_waves(todo, settings.images_per_wave):
+            context.progress(written, todo)
+            some = pending.where(wave.condition("image_id"))
+            in_wave = min(todo, settings.images_per_wave)
+            predicted = (
+                search(some, in_wave, index, settings, models)
+                .withColumn("settings_hash", F.lit(hash_))
+                .withColumn("confidence", confidence)
+                .withColumn("index_version", F.lit(index.version))
+                .withColumn("w1", F.lit(settings.w1))
+                .withColumn("w2", F.lit(settings.w2))
+                .withColumn("clip_model", F.lit(models.clip_identity))
+                .withColumn("sentence_model", F.lit(models.sentence_identity))
+                .withColumn("predicted_at", F.current_timestamp())
+            )
+            written += write(PREDICTIONS, predicted, wave.condition("t.image_id"))
         message = f"{written:,} images predicted with index {index.version}"
         unanswered = pending.count() if written < todo else 0
         if unanswered:

@@ -22,7 +22,7 @@ _COLUMNS = [
 ]  # fmt: skip
 ANSWER_SCHEMA = PREDICTIONS.schema(*_COLUMNS)
 # Keys that do not change what is predicted.
-_NOT_CONTENT = frozenset({"repredict"})
+_NOT_CONTENT = frozenset({"images_per_wave", "repredict"})
 
 
 def predict_images(

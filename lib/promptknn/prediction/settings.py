@@ -36,6 +36,8 @@ class PredictionSettings(Section):
     # Captions made of a picture's best classes join its neighbours: only of package-default.
     captions: int = Field(default=0, ge=0, le=10)
     neighbours_kept: int = Field(default=10, ge=1)
+    # A job that is killed loses one wave at most.
+    images_per_wave: int = Field(default=1_000_000, ge=1)
     repredict: bool = False
 
     @property

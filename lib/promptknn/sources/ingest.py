@@ -43,12 +43,17 @@ class IngestPrompts(Stage):
 
 
 def _distinct_id() -> Column:
-    """Number rows that share an id (repeated lines of a file, say), so that none is lost.
+    """Name rows that share an id (repeated lines of a file, say) apart, so that none is lost.
 
-    The number's hash keeps `a-2`, the second row called `a`, apart from a row called so by itself.
+    A row keeps its name when the source gains others: those that share an id and nothing else are
+    named by what they hold, those that are all alike are numbered. The number's hash keeps `a-2`,
+    the second row called `a`, apart from a row called so by itself.
     """
-    same_id = Window.partitionBy("source_row_id").orderBy("text", "image_uri")
-    number = F.row_number().over(same_id)
+    held = F.sha2(F.to_json(F.struct("text", "image_uri")), 256)
+    same_id = Window.partitionBy("source_row_id")
+    alike = F.min(held).over(same_id) == F.max(held).over(same_id)
+    by_content = F.concat_ws("-", "source_row_id", F.substring(held, 1, 16))
+    name = F.when(alike, F.col("source_row_id")).otherwise(by_content)
+    number = F.row_number().over(Window.partitionBy("source_row_id", held).orderBy(F.lit(0)))
     hash_ = F.substring(F.sha2(F.concat_ws("\x1f", "source_row_id", number), 256), 1, 8)
-    numbered = F.concat_ws("-", "source_row_id", number, hash_)
-    return F.when(number == 1, F.col("source_row_id")).otherwise(numbered)
+    return F.when(number == 1, name).otherwise(F.concat_ws("-", name, number, hash_))
