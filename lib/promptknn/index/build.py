@@ -191,13 +191,14 @@ class _Build:
             return ""
         query_map = Fitted.load(self.folder / QUERY_MAP_FOLDER).query_map
         nprobe, measured, k, judged_by = self._tune(query_map, known.files, known.factory)
+        # Before it is written: a version that misses the target is built anew, in its own place.
+        self._check(measured, k)
         self.context.lake.sql(
             f"UPDATE {{0}} SET nprobe = {nprobe}, recall = {measured!r}, recall_k = {k}, "
             f"recall_queries = {sql_text(judged_by)} "
             f"WHERE index_version = {sql_text(self.version)}",
             INDEX_VERSIONS,
         )
-        self._check(measured, k)
         return f", recall@{k} {measured:.3f} by {judged_by} on {nprobe} lists, chosen anew"
 
     def _check(self, measured: float, k: int) -> None:

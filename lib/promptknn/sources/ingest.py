@@ -45,9 +45,10 @@ class IngestPrompts(Stage):
 def _distinct_id() -> Column:
     """Name rows that share an id (repeated lines of a file, say) apart, so that none is lost.
 
-    A row keeps its name when the source gains others: those that share an id and nothing else are
-    named by what they hold, those that are all alike are numbered. The number's hash keeps `a-2`,
-    the second row called `a`, apart from a row called so by itself.
+    Those that share an id and nothing else are named by what they hold, those that are all alike
+    are numbered: what the source gains later takes no row's name. (A row that was alone under its
+    id comes again, under its second name, once it is not.) The number's hash keeps `a-2`, the
+    second row called `a`, apart from a row called so by itself.
     """
     held = F.sha2(F.to_json(F.struct("text", "image_uri")), 256)
     same_id = Window.partitionBy("source_row_id")
