@@ -8,30 +8,20 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from promptknn.arrow_vectors import from_arrow
 from promptknn.cleaning.policy import forbidden_prompts
-from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
-from promptknn.errors import MissingInputError, PromptKnnError
-from promptknn.index.active import activate, handle_of, is_whole, shards_of
+from promptknn.errors import MissingInputError
+from promptknn.index.active import activate, is_whole
 from promptknn.index.build_lock import build_lock
-from promptknn.index.factory import (
-    FLAT,
-    choose,
-    choose_by_sample,
-    lists_of,
-    nprobe_candidates,
-    train,
-)
+from promptknn.index.factory import choose, choose_by_sample, lists_of, train
 from promptknn.index.fit import fit_query_map, fit_text_map
 from promptknn.index.fitted import Fitted
 from promptknn.index.growth import Growth, growth_of
 from promptknn.index.owner import claim
 from promptknn.index.pool import digest_of, pool_of
-from promptknn.index.query_map import QueryMap
-from promptknn.index.recall import exact_answers, found_answers, recall
 from promptknn.index.shard_writer import UNFINISHED
 from promptknn.index.training_sample import one_key, training_sample
+from promptknn.index.tuning import Tuner
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
@@ -129,8 +119,9 @@ class _Build:
         return index_location(self.context.settings) / self.version
 
     @property
-    def _k(self) -> int:
-        return min(self.context.settings.prediction.k, self.rows)
+    def tuner(self) -> Tuner:
+        k = min(self.context.settings.prediction.k, self.rows)
+        return Tuner(self.context, self.models, self.pool, k)
 
     def run(self) -> Counts:
         lake, base = self.context.lake, self.growth.base if self.growth else None
@@ -143,7 +134,7 @@ class _Build:
         for unfinished in self.folder.glob(f"{UNFINISHED}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         query_map = fitted.query_map
-        nprobe, measured, k, judged_by = self._tune(query_map, files, factory)
+        tuned = self.tuner.tune(self.version, query_map, files, factory)
         row = {
             "index_version": self.version,
             "identity": self.identity,
@@ -156,10 +147,10 @@ class _Build:
             "prompts_digest": self.digest,
             "prompt_embeddings_version": lake.version(PROMPT_EMBEDDINGS),
             "factory": factory,
-            "nprobe": nprobe,
-            "recall": measured,
-            "recall_queries": judged_by,
-            "recall_k": k,
+            "nprobe": tuned.nprobe,
+            "recall": tuned.recall,
+            "recall_queries": tuned.judged_by,
+            "recall_k": tuned.k,
             "query_map": query_map.kind,
             "settings": self.content,
             "files": files,
@@ -168,17 +159,15 @@ class _Build:
         schema = INDEX_VERSIONS.schema(*row)
         frame = lake.spark.createDataFrame([tuple(row.values())], schema)
         lake.replace(INDEX_VERSIONS, frame.withColumn("built_at", F.current_timestamp()))
-        self._check(measured, k)
+        self.tuner.check(self.version, tuned)
         activate(lake, self.version)
         return Counts(self.rows, self.rows, message=(
             f"index {self.version}, {self.rows:,} prompts{self._grown()}, {factory}, "
-            f"{query_map.kind} query map, recall@{k} {measured:.3f} by {judged_by}"
-        ), figures={"recall": measured, "nprobe": nprobe})  # fmt: skip
+            f"{query_map.kind} query map, {tuned}"
+        ), figures={"recall": tuned.recall, "nprobe": tuned.nprobe})  # fmt: skip
 
     def tune_again(self, known: Row) -> str:
-        """Choose how many lists are searched anew, where what chose them says too little.
-
-        Prompts chose them, and images have been embedded since; or for fewer neighbours.
+        """Choose how many lists are searched anew where the choice is outdated; build nothing.
 
         Args:
             known: the row of index_versions.
@@ -186,28 +175,19 @@ class _Build:
         Returns:
             What was found, for the message; empty where nothing had to be.
         """
-        by_images = known.recall_queries.endswith("images") or self._images().isEmpty()
-        if known.nprobe == 0 or (by_images and known.recall_k >= self._k):
+        if not self.tuner.is_outdated(known):
             return ""
         query_map = Fitted.load(self.folder / QUERY_MAP_FOLDER).query_map
-        nprobe, measured, k, judged_by = self._tune(query_map, known.files, known.factory)
+        tuned = self.tuner.tune(self.version, query_map, known.files, known.factory)
         # Before it is written: a version that misses the target is built anew, in its own place.
-        self._check(measured, k)
+        self.tuner.check(self.version, tuned)
         self.context.lake.sql(
-            f"UPDATE {{0}} SET nprobe = {nprobe}, recall = {measured!r}, recall_k = {k}, "
-            f"recall_queries = {sql_text(judged_by)} "
+            f"UPDATE {{0}} SET nprobe = {tuned.nprobe}, recall = {tuned.recall!r}, "
+            f"recall_k = {tuned.k}, recall_queries = {sql_text(tuned.judged_by)} "
             f"WHERE index_version = {sql_text(self.version)}",
             INDEX_VERSIONS,
         )
-        return f", recall@{k} {measured:.3f} by {judged_by} on {nprobe} lists, chosen anew"
-
-    def _check(self, measured: float, k: int) -> None:
-        if measured < self.settings.target_recall:
-            raise PromptKnnError(
-                f"Index {self.version} has a measured recall@{k} of {measured:.3f}, under "
-                f"`index.target_recall` {self.settings.target_recall}: the index before it stays "
-                f"active; lower the target or set `index.kind` to ivf_fastscan12 or flat."
-            )
+        return f", {tuned} on {tuned.nprobe} lists, chosen anew"
 
     def _grown(self) -> str:
         if self.growth is None:
@@ -219,14 +199,14 @@ class _Build:
             base = self.growth.base
             root = index_location(self.context.settings)
             return Fitted.load(root / base.index_version / QUERY_MAP_FOLDER), base.factory
-        query_map = fit_query_map(self.pool, self.models, self.settings, self._images())
+        query_map = fit_query_map(self.pool, self.models, self.settings, self.tuner.images())
         text_map = None if self.models.text_tower_is_sentence_model else fit_text_map(self.pool)
         factory = choose(self.rows, len(query_map.pool_mean), self.settings)
         if lists_of(factory):
             wanted = self.settings.training_rows
             sample = training_sample(self.pool, self.rows, query_map, wanted)
-            queries, _ = self._queries(query_map)
-            factory = choose_by_sample(self.rows, sample, queries, self._k, self.settings)
+            queries, _ = self.tuner.queries(query_map)
+            factory = choose_by_sample(self.rows, sample, queries, self.tuner.k, self.settings)
         else:
             sample = one_key(self.pool, query_map)
         return Fitted(query_map, text_map, train(factory, sample)), factory
@@ -259,37 +239,3 @@ class _Build:
             .mapInArrow(write_shards(fitted, self.folder, bool(second)), SCHEMA)
             .toArrow()
         )
-
-    def _tune(
-        self, query_map: QueryMap, files: dict[str, str], factory: str
-    ) -> tuple[int, float, int, str]:
-        """Find the fewest lists to probe that reach the target recall."""
-        queries, judged_by = self._queries(query_map)
-        k = self._k
-        exact = exact_answers(self.pool, query_map, queries, k)
-        lake, measured, nprobe = self.context.lake, 0.0, 0
-        shards = shards_of(lake, self.version)
-        # Made once: it may have sent every shard to the workers.
-        handle = handle_of(lake, self.context.settings, self.version, files, shards, nprobe)
-        for nprobe in nprobe_candidates(lists_of(factory)):
-            trial = replace(handle, nprobe=nprobe)
-            found = found_answers(self.context.spark, trial, queries, k)
-            measured = recall(found, exact, similarities_are_exact=factory == FLAT)
-            if measured >= self.settings.target_recall:
-                break
-        return nprobe, measured, k, judged_by
-
-    def _images(self) -> DataFrame:
-        images = self.context.lake.read(IMAGE_EMBEDDINGS)
-        return images.where(F.col("clip_model") == self.models.clip_identity)
-
-    def _queries(self, query_map: QueryMap) -> tuple[Vectors, str]:
-        """Take image embeddings where there are any: text queries overstate recall."""
-        wanted = self.settings.recall_queries
-        found = self._images().orderBy("image_id").limit(wanted).select("embedding").toArrow()
-        if found.num_rows:
-            vectors = query_map.queries(from_arrow(found.column("embedding")))
-            return vectors, f"{found.num_rows} images"
-        texts = self.pool.orderBy(F.desc("prompt_id")).limit(wanted).select("clip_embedding")
-        vectors = query_map.keys(from_arrow(texts.toArrow().column("clip_embedding")))
-        return vectors, f"{len(vectors)} prompts"

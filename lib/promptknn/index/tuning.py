@@ -1,0 +1,123 @@
+"""How many lists of an index a search looks into: the fewest that reach the target recall."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from promptknn.arrow_vectors import from_arrow
+from promptknn.encoders.encoder import Vectors
+from promptknn.encoders.models import Models
+from promptknn.errors import PromptKnnError
+from promptknn.index.active import handle_of, shards_of
+from promptknn.index.factory import FLAT, lists_of, nprobe_candidates
+from promptknn.index.query_map import QueryMap
+from promptknn.index.recall import exact_answers, found_answers, recall
+from promptknn.stage import Context
+from promptknn.tables import IMAGE_EMBEDDINGS
+
+_IMAGES = "images"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was chosen for an index version, and measured.
+
+    Attributes:
+        nprobe: lists to search for a query; 0 for a flat index.
+        recall: recall@k against exact search.
+        k: of that.
+        judged_by: what the queries were.
+    """
+
+    nprobe: int
+    recall: float
+    k: int
+    judged_by: str
+
+    def __str__(self) -> str:
+        return f"recall@{self.k} {self.recall:.3f} by {self.judged_by}"
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Tunes versions of an index over one pool.
+
+    Attributes:
+        context: has the settings and the lake.
+        models: of the index.
+        pool: prompt_id and clip_embedding.
+        k: neighbours that are wanted.
+    """
+
+    context: Context
+    models: Models
+    pool: DataFrame
+    k: int
+
+    def images(self) -> DataFrame:
+        """Read the image embeddings of the model."""
+        images = self.context.lake.read(IMAGE_EMBEDDINGS)
+        return images.where(F.col("clip_model") == self.models.clip_identity)
+
+    def queries(self, query_map: QueryMap) -> tuple[Vectors, str]:
+        """Take image embeddings where there are any: prompts overstate recall.
+
+        Returns:
+            Queries, float32 (n, d), and what they are.
+        """
+        wanted = self.context.settings.index.recall_queries
+        found = self.images().orderBy("image_id").limit(wanted).select("embedding").toArrow()
+        if found.num_rows:
+            vectors = query_map.queries(from_arrow(found.column("embedding")))
+            return vectors, f"{found.num_rows} {_IMAGES}"
+        texts = self.pool.orderBy(F.desc("prompt_id")).limit(wanted).select("clip_embedding")
+        vectors = query_map.keys(from_arrow(texts.toArrow().column("clip_embedding")))
+        return vectors, f"{len(vectors)} prompts"
+
+    def tune(
+        self, version: str, query_map: QueryMap, files: Mapping[str, str], factory: str
+    ) -> Tuned:
+        """Find the fewest lists that reach the target recall, or what all of them reach.
+
+        Args:
+            version: whose shards are in index_shards.
+            query_map: of the version.
+            files: SHA-256 of each file that its shards share.
+            factory: of its shards.
+        """
+        queries, judged_by = self.queries(query_map)
+        exact = exact_answers(self.pool, query_map, queries, self.k)
+        lake, settings, measured, nprobe = self.context.lake, self.context.settings, 0.0, 0
+        # Made once: it may have sent every shard to the workers.
+        handle = handle_of(lake, settings, version, files, shards_of(lake, version), nprobe)
+        for nprobe in nprobe_candidates(lists_of(factory)):
+            trial = replace(handle, nprobe=nprobe)
+            found = found_answers(self.context.spark, trial, queries, self.k)
+            measured = recall(found, exact, similarities_are_exact=factory == FLAT)
+            if measured >= settings.index.target_recall:
+                break
+        return Tuned(nprobe, measured, self.k, judged_by)
+
+    def is_outdated(self, known: Row) -> bool:
+        """Tell whether the lists of a row of index_versions were chosen by too little.
+
+        Prompts chose them, and images have been embedded since; or for fewer neighbours.
+        """
+        by_images = known.recall_queries.endswith(_IMAGES) or self.images().isEmpty()
+        return bool(known.nprobe) and not (by_images and known.recall_k >= self.k)
+
+    def check(self, version: str, tuned: Tuned) -> None:
+        """Check that a version may become active.
+
+        Raises:
+            PromptKnnError: it misses the target recall.
+        """
+        target = self.context.settings.index.target_recall
+        if tuned.recall < target:
+            raise PromptKnnError(
+                f"Index {version} has a measured recall@{tuned.k} of {tuned.recall:.3f}, under "
+                f"`index.target_recall` {target}: the index before it stays active; lower the "
+                f"target or set `index.kind` to ivf_fastscan12 or flat."
+            )
