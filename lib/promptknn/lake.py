@@ -18,7 +18,10 @@ _CONFLICT = re.compile(r"DELTA_CONCURRENT|ConcurrentAppend|DELTA_METADATA_CHANGE
 _MOST_TRIES = 20
 # What Spark and Delta say of a table that was never created. Anything else (a grant that is
 # missing, a server that does not answer) must not pass for that: removed prompts would come back.
-_ABSENT = re.compile("NOT_FOUND|DOES_NOT_EXIST|DELTA_TABLE_ONLY_OPERATION|MISSING_DELTA_TABLE")
+_ABSENT = re.compile(
+    "TABLE_OR_VIEW_NOT_FOUND|TABLE_NOT_FOUND|SCHEMA_NOT_FOUND|PATH_NOT_FOUND|DOES_NOT_EXIST"
+    "|DELTA_TABLE_ONLY_OPERATION|MISSING_DELTA_TABLE"
+)
 
 
 class Lake:

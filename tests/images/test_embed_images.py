@@ -185,16 +185,22 @@ def test_refused_files_are_tried_again_where_that_is_asked_for(
 def test_a_file_with_a_new_time_and_the_same_bytes_is_no_duplicate_of_itself(
     spark: SparkSession, run: Run, embedded: Settings, tmp_path: Path
 ) -> None:
-    file = tmp_path / "cup.png"
+    folder = tmp_path / "cups"
+    folder.mkdir()
+    file, twin = folder / "b.png", folder / "a.png"
     shutil.copy(COFFEE, file)
-    settings = changed(embedded, lake=str(tmp_path / "lake"), images__paths=[str(file)])
+    settings = changed(embedded, lake=str(tmp_path / "lake"), images__paths=[str(folder)])
     lake = lake_of(spark, settings)
     run(settings, EmbedImages())
-    os.utime(file, (1, 1))
+    shutil.copy(COFFEE, twin)
     run(settings, EmbedImages())
-    (kept,) = lake.read(IMAGE_EMBEDDINGS).selectExpr("unix_seconds(modified_at) AS at").collect()
-    assert kept.at == 1
-    assert lake.read(REJECTED_IMAGES).count() == 0
+    for each in (file, twin):
+        os.utime(each, (1, 1))
+    run(settings, EmbedImages())
+    (kept,) = lake.read(IMAGE_EMBEDDINGS).collect()
+    assert (kept.image_uri, kept.modified_at.timestamp()) == (str(file), 1)
+    copies = lake.read(REJECTED_IMAGES).collect()
+    assert {(row.image_uri, row.reason) for row in copies} == {(str(twin), "duplicate_image")}
     (again,) = run(settings, EmbedImages())
     assert again.rows_in == 0
 

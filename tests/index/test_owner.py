@@ -15,8 +15,17 @@ def settings_of(lake: str, location: Path | None) -> Settings:
 def test_a_location_inside_the_lake_is_its_own(tmp_path: Path) -> None:
     settings = settings_of(str(tmp_path / "lake"), None)
     assert is_own(settings)
+    location = tmp_path / "lake" / "index"
+    location.mkdir(parents=True)
     claim(settings)
-    assert not (tmp_path / "lake").exists()
+    other = settings_of("main.dev", location)
+    assert not is_own(other)
+    with pytest.raises(SettingsError, match=r"set `index\.location`"):
+        claim(other)
+    (tmp_path / "lake").rename(tmp_path / "moved")
+    moved = settings_of(str(tmp_path / "moved"), None)
+    claim(moved)
+    assert is_own(moved)
 
 
 def test_a_location_is_the_lake_s_that_claimed_it_first(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_captions_join_the_neighbours_in_their_place(
 ) -> None:
     profiles = _profiles(300, 500)
     found = index.search(profiles, K)
-    extended, both = with_captions(index, found, profiles, models, 2)
+    extended, both = with_captions(index, found, profiles, models, 2, K)
     assert both.similarities.shape == (2, K)
     assert (np.diff(both.similarities, axis=1) <= 0).all()
     # None of the pool's prompts is of these classes: the caption that names one is nearest.
@@ -66,4 +66,4 @@ def test_captions_join_the_neighbours_in_their_place(
 def test_no_images_have_no_captions(index: SearchableIndex, models: Models) -> None:
     none = np.zeros((0, 1000), dtype=np.float32)
     found = index.search(none, K)
-    assert with_captions(index, found, none, models, 2)[1] is found
+    assert with_captions(index, found, none, models, 2, K)[1] is found

@@ -126,8 +126,9 @@ def test_empty_places_change_nothing(weighting: Weighting, space: Space) -> None
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_a_row_without_neighbours_is_zeros(weighting: Weighting) -> None:
-    combination = Combination(k=3, weighting=weighting)
+@pytest.mark.parametrize("normalise_parts", [False, True])
+def test_a_row_without_neighbours_is_zeros(weighting: Weighting, normalise_parts: bool) -> None:
+    combination = Combination(k=3, weighting=weighting, normalise_parts=normalise_parts)
     nothing = np.full((1, 3), -np.inf, dtype=np.float32)
     vectors = np.zeros((1, 3, 4), dtype=np.float32)
     assert not combination.e_pred(nothing, vectors).any()

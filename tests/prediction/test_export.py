@@ -115,6 +115,11 @@ def test_what_is_there_is_never_written_over(
     assert [file.name for file in there.iterdir()] == ["precious.txt"]
 
 
+REJECTED = (
+    "clip_model string, reason string, detail string, image_uri string, rejected_at timestamp"
+)
+
+
 def _images(spark: SparkSession, *rows: tuple[str, int]) -> DataFrame:
     frame = spark.createDataFrame(list(rows), "image_uri string, dim int")
     vectors = F.array_repeat(F.lit(0.5).cast("float"), F.col("dim"))
@@ -122,7 +127,7 @@ def _images(spark: SparkSession, *rows: tuple[str, int]) -> DataFrame:
         {
             "image_id": F.col("image_uri"),
             "clip_model": F.lit("clip"),
-            "predicted_at": F.current_timestamp(),
+            "embedded_at": F.current_timestamp(),
         }
     )
 
@@ -137,28 +142,31 @@ def _images(spark: SparkSession, *rows: tuple[str, int]) -> DataFrame:
 def test_a_submission_that_cannot_be_one_is_refused(
     spark: SparkSession, images: list[tuple[str, int]], sentence: str
 ) -> None:
-    none = spark.createDataFrame(
-        [], "clip_model string, reason string, detail string, image_uri string"
-    )
+    none = spark.createDataFrame([], REJECTED)
+    frame = _images(spark, *images)
     with pytest.raises(SettingsError, match=sentence):
-        check_names(submission(_images(spark, *images), none))
+        check_names(submission(frame.drop("embedded_at"), frame, none))
 
 
-def test_a_file_whose_content_was_replaced_counts_once_by_its_latest_prediction(
-    spark: SparkSession,
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_file_whose_content_was_replaced_counts_once_as_it_was_read_last(
+    spark: SparkSession, copied: bool
 ) -> None:
     now = _images(spark, ("/a/1.png", 384))
-    older = now.withColumns({
+    before = {
         "image_id": F.lit("before"),
-        "predicted_at": F.expr("predicted_at - INTERVAL 1 DAY"),
+        "embedded_at": F.expr("embedded_at - INTERVAL 1 DAY"),
         "embedding": F.array_repeat(F.lit(0.25).cast("float"), 384),
-    })  # fmt: skip
-    itself = spark.createDataFrame(
-        [("clip", "duplicate_image", "/a/1.png", "/a/1.png")],
-        "clip_model string, reason string, detail string, image_uri string",
-    )
-    rows = submission(now.unionByName(older), itself)
-    assert check_names(rows) == 1
+    }
+    other = {"image_id": F.lit("other"), "image_uri": F.lit("/a/2.png")}
+    frame = now.withColumns(other) if copied else now
+    frame = frame.unionByName(now.withColumns(before))
+    # Its new content is that of another file, which was embedded; or it repeats itself alone.
+    copy = [("clip", "duplicate_image", "other", "/a/1.png")] if copied else []
+    rejected = spark.createDataFrame(copy, REJECTED.removesuffix(", rejected_at timestamp"))
+    rejected = rejected.withColumn("rejected_at", F.current_timestamp())
+    rows = submission(frame.drop("embedded_at"), frame, rejected).orderBy("imgId")
+    assert check_names(rows) == (2 if copied else 1)
     assert rows.collect()[0].embedding[0] == 0.5
 
 

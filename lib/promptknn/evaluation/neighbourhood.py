@@ -107,7 +107,7 @@ def score_batches(
             for variant in variants:
                 option = (variant.rescoring, variant.captions)
                 if option not in prepared:
-                    again = candidates(index, found, batch, models, variant)
+                    again = candidates(index, found, batch, models, variant, k)
                     prepared[option] = _Prepared.of(*again, any_mapped)
             of = [prepared[variant.rescoring, variant.captions] for variant in variants]
             predicted = np.stack(

@@ -63,8 +63,8 @@ class EmbedImages(Stage):
                 embed_files(models, roots, settings.images.maximum_megapixels), EMBEDDED
             )
             with materialised(results) as read:
-                good = _embedded(read, models)
-                embedded += lake.insert(IMAGE_EMBEDDINGS, good)
+                good = _good(read, models)
+                embedded += lake.insert(IMAGE_EMBEDDINGS, _distinct(good))
                 kept = lake.read(IMAGE_EMBEDDINGS).where(of_model)
                 touched = _touched(good, kept)
                 if known_before and not touched.isEmpty():
@@ -131,15 +131,14 @@ def _forget_refusals(lake: Lake, models: Models) -> None:
     lake.delete(REJECTED_IMAGES, refused.join(kept, FILE, "left_semi"))
 
 
-def _embedded(read: DataFrame, models: Models) -> DataFrame:
+def _good(read: DataFrame, models: Models) -> DataFrame:
+    good = read.where("reason IS NULL").withColumn("clip_model", F.lit(models.clip_identity))
+    return good.withColumn("embedded_at", F.current_timestamp())
+
+
+def _distinct(good: DataFrame) -> DataFrame:
     same_image = Window.partitionBy("image_id").orderBy("image_uri")
-    return (
-        read.where("reason IS NULL")
-        .withColumn("copy", F.row_number().over(same_image))
-        .where("copy = 1")
-        .withColumn("clip_model", F.lit(models.clip_identity))
-        .withColumn("embedded_at", F.current_timestamp())
-    )
+    return good.withColumn("copy", F.row_number().over(same_image)).where("copy = 1")
 
 
 def _touched(good: DataFrame, kept: DataFrame) -> DataFrame:

@@ -180,7 +180,7 @@ class _Build:
         query_map = Fitted.load(self.folder / QUERY_MAP_FOLDER).query_map
         tuned = self.tuner.tune(self.version, query_map, known.files, known.factory)
         # Before it is written: a version that misses the target is built anew, in its own place.
-        self.tuner.check(self.version, tuned)
+        self.tuner.check(self.version, tuned, "it stays as it was")
         self.context.lake.sql(
             f"UPDATE {{0}} SET nprobe = {tuned.nprobe}, recall = {tuned.recall!r}, "
             f"recall_k = {tuned.k}, recall_queries = {sql_text(tuned.judged_by)} "

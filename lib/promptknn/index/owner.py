@@ -7,15 +7,14 @@ from promptknn.index.version import index_location
 from promptknn.locations import is_path
 from promptknn.online_settings import OnlineSettings
 
-_FILE = "lake"
+_FILE = "promptknn-lake.txt"
 
 
 def is_own(settings: OnlineSettings) -> bool:
     """Tell whether the index location is this lake's: inside its folder, or claimed for it."""
     location = index_location(settings)
-    if is_path(settings.lake) and location.is_relative_to(settings.lake):
-        return True
-    return _owner(location) == settings.lake
+    # Whatever the file says: a lake may be moved, and its index with it.
+    return _is_inside(location, settings.lake) or _owner(location) == settings.lake
 
 
 def claim(settings: OnlineSettings) -> None:
@@ -25,23 +24,29 @@ def claim(settings: OnlineSettings) -> None:
         SettingsError: it is another lake's.
         StorageError: nothing can be written there.
     """
-    if is_own(settings):
-        return
     location = index_location(settings)
     owner = _owner(location)
     if owner is not None:
+        if is_own(settings):
+            return
         raise SettingsError(
             f"The index location {location} is that of the lake {owner}, not of {settings.lake}: "
             f"set `index.location` to a folder of its own, or, where the lake has moved, delete "
             f"the file {location / _FILE}."
         )
+    unfinished = location / f"{_FILE}.unfinished"
     try:
-        (location / _FILE).write_text(settings.lake, encoding="utf-8")
+        unfinished.write_text(settings.lake, encoding="utf-8")
+        unfinished.replace(location / _FILE)
     except OSError as error:
         raise StorageError(
             f"The index cannot be written to {location} ({error.strerror or error}): make room "
             f"there, or set `index.location` to another folder."
         ) from error
+
+
+def _is_inside(location: Path, lake: str) -> bool:
+    return is_path(lake) and location.is_relative_to(lake)
 
 
 def _owner(location: Path) -> str | None:

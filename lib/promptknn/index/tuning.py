@@ -108,8 +108,15 @@ class Tuner:
         by_images = known.recall_queries.endswith(_IMAGES) or self.images().isEmpty()
         return bool(known.nprobe) and not (by_images and known.recall_k >= self.k)
 
-    def check(self, version: str, tuned: Tuned) -> None:
+    def check(
+        self, version: str, tuned: Tuned, otherwise: str = "the index before it stays active"
+    ) -> None:
         """Check that a version may become active.
+
+        Args:
+            version: its name.
+            tuned: what was measured.
+            otherwise: what is so where it may not.
 
         Raises:
             PromptKnnError: it misses the target recall.
@@ -118,6 +125,6 @@ class Tuner:
         if tuned.recall < target:
             raise PromptKnnError(
                 f"Index {version} has a measured recall@{tuned.k} of {tuned.recall:.3f}, under "
-                f"`index.target_recall` {target}: the index before it stays active; lower the "
+                f"`index.target_recall` {target}: {otherwise}; lower the "
                 f"target or set `index.kind` to ivf_fastscan12 or flat."
             )

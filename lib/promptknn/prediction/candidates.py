@@ -18,6 +18,7 @@ def candidates(
     images: pa.RecordBatch,
     models: Models,
     combination: Combination,
+    k: int,
 ) -> tuple[FoundPrompts, Neighbours]:
     """Score neighbours again by a second model and add captions, as far as the combination asks.
 
@@ -27,6 +28,7 @@ def candidates(
         images: embedding, and rescoring_embedding where the combination scores again.
         models: of the index.
         combination: has the options.
+        k: how many candidates are wanted, at most.
 
     Returns:
         What to read texts and vectors from, and the candidates, best first.
@@ -36,5 +38,6 @@ def candidates(
         found = prompts.rescored(found, second, combination.rescoring)
     if combination.captions:
         profiles = from_arrow(images.column("embedding"))
-        prompts, found = with_captions(prompts, found, profiles, models, combination.captions)
+        count = combination.captions
+        prompts, found = with_captions(prompts, found, profiles, models, count, k)
     return prompts, found

@@ -58,16 +58,22 @@ def compose(profile: Vectors, names: Sequence[str], count: int) -> list[str]:
 
 
 def with_captions(
-    prompts: FoundPrompts, found: Neighbours, profiles: Vectors, models: Models, count: int
+    prompts: FoundPrompts,
+    found: Neighbours,
+    profiles: Vectors,
+    models: Models,
+    count: int,
+    k: int,
 ) -> tuple[FoundPrompts, Neighbours]:
     """Let predicted captions join the neighbours, each in its place by similarity.
 
     Args:
         prompts: what the neighbours point into.
-        found: k neighbours an image.
+        found: at most k neighbours an image.
         profiles: float32, (n, classes), the images' class profiles.
         models: of the index.
         count: captions an image.
+        k: how many are wanted of both.
 
     Returns:
         The prompts with the captions beside them, and the k nearest of both; a caption's prompt_id
@@ -88,7 +94,7 @@ def with_captions(
         np.arange(len(flat), dtype=np.int64).reshape(shape),
     )
     extended = FoundPrompts(prompts.stored, prompts.query_map, CaptionShard(flat, vectors))
-    return extended, merge([found, beside], found.similarities.shape[1])
+    return extended, merge([found, beside], k)
 
 
 def _id(caption: str) -> str:

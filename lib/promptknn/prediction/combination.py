@@ -68,7 +68,8 @@ class Combination:
             averaged = mapped
         first, second = e_pred1(averaged[:, : self.k], weights), e_pred2(neighbours)
         if self.normalise_parts:
-            first = first / np.linalg.norm(first, axis=1, keepdims=True)
+            length = np.linalg.norm(first, axis=1, keepdims=True)
+            first = np.divide(first, length, out=np.zeros_like(first), where=length > 0)
         combined: Vectors = (self.w1 * first + self.w2 * second).astype(np.float32)
         return combined
 

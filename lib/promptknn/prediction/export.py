@@ -10,7 +10,7 @@ from promptknn.errors import MissingInputError, SettingsError, reason
 from promptknn.evaluation.truths import image_name
 from promptknn.prediction.latest import latest_prediction
 from promptknn.stage import Context, Counts, Stage
-from promptknn.tables import PREDICTIONS, REJECTED_IMAGES
+from promptknn.tables import IMAGE_EMBEDDINGS, PREDICTIONS, REJECTED_IMAGES
 
 Form = Literal["parquet", "csv", "submission"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -30,7 +30,7 @@ class ExportPredictions(Stage):
     """predictions of the latest settings -> a folder of files."""
 
     name = "export_predictions"
-    inputs = (PREDICTIONS,)
+    inputs = (PREDICTIONS, IMAGE_EMBEDDINGS)
     outputs = (REJECTED_IMAGES,)
 
     def __init__(self, output: str, form: Form, files: int | None) -> None:
@@ -55,7 +55,8 @@ class ExportPredictions(Stage):
         latest = context.lake.read(PREDICTIONS).where(of_settings)
         images = latest.count()
         if self._form == "submission":
-            rows = submission(latest, context.lake.read(REJECTED_IMAGES))
+            embedded = context.lake.read(IMAGE_EMBEDDINGS)
+            rows = submission(latest, embedded, context.lake.read(REJECTED_IMAGES))
             images = check_names(rows)
             rows = submission_values(rows, self._files or 1)
         else:
@@ -84,29 +85,35 @@ def csv_rows(predictions: DataFrame) -> DataFrame:
     return predictions.withColumns({name: F.to_json(name) for name in _JSON_IN_CSV})
 
 
-def submission(predictions: DataFrame, rejected: DataFrame) -> DataFrame:
+def submission(predictions: DataFrame, embedded: DataFrame, rejected: DataFrame) -> DataFrame:
     """Give every image file of the predictions its embedding: imgId, dim and embedding.
 
     A file with the bytes of another one has no prediction of its own, but must not be missed; one
-    whose content was replaced has that of each, of which the latest counts.
+    whose content was replaced has that of each, of which the one read last counts.
 
     Args:
         predictions: of one settings hash.
+        embedded: image_embeddings.
         rejected: rejected_images.
     """
-    columns = ["image_uri", "dim", "embedding"]
+    key, columns = ["image_id", "clip_model"], ["image_uri", "dim", "embedding", "read_at"]
+    read = embedded.select(*key, F.col("embedded_at").alias("read_at"))
+    own = predictions.join(read, key, "left").select(*columns)
     copies = (
         rejected.where("reason = 'duplicate_image'")
-        .select("clip_model", F.col("detail").alias("image_id"), F.col("image_uri").alias("copy"))
-        .join(predictions, ["image_id", "clip_model"])
-        .select(F.col("copy").alias("image_uri"), "dim", "embedding")
-        .distinct()
+        .select(
+            "clip_model",
+            F.col("detail").alias("image_id"),
+            F.col("image_uri").alias("copy"),
+            F.col("rejected_at").alias("read_at"),
+        )
+        .join(predictions, key)
+        .select(F.col("copy").alias("image_uri"), *columns[1:])
     )
-    latest = Window.partitionBy("image_uri").orderBy(F.desc("predicted_at"), "image_id")
-    own = predictions.withColumn("place", F.row_number().over(latest)).where("place = 1")
-    others = copies.join(own.select("image_uri"), "image_uri", "left_anti")
-    every = own.select(*columns).unionByName(others)
-    return every.select(image_name(F.col("image_uri")).alias("imgId"), "dim", "embedding")
+    last = Window.partitionBy("image_uri").orderBy(F.desc("read_at"))
+    every = own.unionByName(copies).withColumn("place", F.row_number().over(last))
+    name = image_name(F.col("image_uri")).alias("imgId")
+    return every.where("place = 1").select(name, "dim", "embedding")
 
 
 def check_names(rows: DataFrame) -> int:

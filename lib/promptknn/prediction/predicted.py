@@ -60,9 +60,9 @@ def answer(
         are near it may be empty.
     """
     combination = settings.combination
-    prompts, found = candidates(prompts, found, images, models, combination)
     answered = found.filled[:, 0]
     found, images = found.rows(answered), images.filter(pa.array(answered))
+    prompts, found = candidates(prompts, found, images, models, combination, combination.k)
     mapped = prompts.vectors(found, "clip_mapped") if combination.space == "clip_mapped" else None
     neighbours = prompts.vectors(found)
     embedding = combination.e_pred(found.similarities, neighbours, mapped)
