@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from promptknn.images.decoding import RefusedImageError, decode
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-REASONS = {"empty_file", "not_an_image", "too_large", "truncated", "broken_image"}
+REASONS = {"empty_file", "not_an_image", "too_large", "too_thin", "truncated", "broken_image"}
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
 
 
