@@ -28,10 +28,7 @@ def build_lock(location: Path) -> Iterator[None]:
         location.mkdir(parents=True, exist_ok=True)
         file = os.open(location / _FILE, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise StorageError(
-            f"The index cannot be written to {location} ({error.strerror or error}): make room "
-            f"there, or set `index.location` to another folder."
-        ) from error
+        raise unwritable(location, error) from error
     try:
         # Windows has no such module, and no cluster that shares a folder either.
         with suppress(ImportError):
@@ -39,6 +36,14 @@ def build_lock(location: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def unwritable(location: Path, error: OSError) -> StorageError:
+    """Make the failure of an index location that takes no file."""
+    return StorageError(
+        f"The index cannot be written to {location} ({error.strerror or error}): make room "
+        f"there, or set `index.location` to another folder."
+    )
 
 
 def _take(file: int, location: Path) -> None:

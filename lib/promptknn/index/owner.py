@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from promptknn.errors import SettingsError, StorageError
+from promptknn.errors import SettingsError
+from promptknn.index.build_lock import unwritable
 from promptknn.index.version import index_location
 from promptknn.locations import is_path
 from promptknn.online_settings import OnlineSettings
@@ -39,10 +40,7 @@ def claim(settings: OnlineSettings) -> None:
         unfinished.write_text(settings.lake, encoding="utf-8")
         unfinished.replace(location / _FILE)
     except OSError as error:
-        raise StorageError(
-            f"The index cannot be written to {location} ({error.strerror or error}): make room "
-            f"there, or set `index.location` to another folder."
-        ) from error
+        raise unwritable(location, error) from error
 
 
 def _is_inside(location: Path, lake: str) -> bool:
