@@ -22,8 +22,7 @@ from tests.small import changed
 
 CHELSEA = Path(package_path("package:skimage/data/chelsea.png"))
 COFFEE = Path(package_path("package:skimage/data/coffee.png"))
-
-
+SIX = ("camera.png", "cell.png", "coins.png", "moon.png", "page.png", "text.png")
 TWINS = {"cat.png", "same cat.png"}
 
 
@@ -203,6 +202,24 @@ def test_a_file_with_a_new_time_and_the_same_bytes_is_no_duplicate_of_itself(
     assert {(row.image_uri, row.reason) for row in copies} == {(str(twin), "duplicate_image")}
     (again,) = run(settings, EmbedImages())
     assert again.rows_in == 0
+
+
+def test_a_large_run_has_so_many_waves_at_most(
+    spark: SparkSession,
+    run: Run,
+    embedded: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("promptknn.images.embed_images._MOST_WAVES", 2)
+    pictures = [package_path(f"package:skimage/data/{name}") for name in SIX]
+    settings = changed(
+        embedded, lake=str(tmp_path / "lake"), images__paths=pictures, embedding__images_per_wave=1
+    )
+    (counts,) = run(settings, EmbedImages())
+    assert (counts.rows_out, counts.rows_rejected) == (len(SIX), 0)
+    # The table was made by version 0; each wave is one commit more.
+    assert lake_of(spark, settings).version(IMAGE_EMBEDDINGS) == 2
 
 
 def test_no_images_is_said_with_the_key_to_set(run: Run, tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ from promptknn.sources.source import column
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import IMAGE_EMBEDDINGS, REJECTED_IMAGES
 
+# A wave looks at all of image_embeddings, for images are the same by their bytes, which are known
+# only once they are read. So large runs lose a hundredth to a kill, and not a table's look a wave.
+_MOST_WAVES = 100
+
 
 class EmbedImages(Stage):
     """images -> image_embeddings + rejected_images; unchanged files are not read again."""
@@ -37,43 +41,47 @@ class EmbedImages(Stage):
         lake, settings = context.lake, context.settings
         of_model = F.col("clip_model") == models.clip_identity
         files, left_out = find_images(context, settings.images)
-        roots = roots_of(settings.images.paths)
         retry = settings.images.retry_rejected
         if retry:
             # A run that was killed before its end left them.
             _forget_refusals(lake, models)
-        missing = files
+        unknown = files
         for table in self.outputs[:1] if retry else self.outputs:
             known = lake.read_pinned(table).where(of_model).select(*FILE)
-            missing = missing.join(known, FILE, "left_anti")
-        todo = missing.count()
+            unknown = unknown.join(known, FILE, "left_anti")
         aside = f", {left_out:,} files without an image's extension left out" if left_out else ""
+        embedded = rejected = 0
+        with materialised(unknown) as missing:
+            todo = missing.count()
+            waves = min(-(-todo // settings.embedding.images_per_wave), _MOST_WAVES)
+            for wave in range(waves):
+                context.progress(embedded + rejected, todo)
+                rows = missing.where(F.pmod(F.xxhash64("image_uri"), F.lit(waves)) == wave)
+                tasks = -(-todo // (waves * settings.embedding.images_per_task))
+                good, bad = _embed_wave(context, models, rows.repartition(tasks))
+                embedded, rejected = embedded + good, rejected + bad
         if todo == 0:
             refused = lake.read(REJECTED_IMAGES).where(of_model).count()
             return Counts(message=f"nothing new, {refused:,} images are refused{aside}")
-        write = lake.replace if retry else lake.insert
-        known_before = not lake.read(IMAGE_EMBEDDINGS).isEmpty()
-        waves = -(-todo // settings.embedding.images_per_wave)
-        embedded = rejected = 0
-        for wave in range(waves):
-            context.progress(embedded + rejected, todo)
-            rows = missing.where(F.pmod(F.xxhash64("image_uri"), F.lit(waves)) == wave)
-            tasks = -(-todo // (waves * settings.embedding.images_per_task))
-            results = rows.repartition(tasks).mapInArrow(
-                embed_files(models, roots, settings.images.maximum_megapixels), EMBEDDED
-            )
-            with materialised(results) as read:
-                good = _good(read, models)
-                embedded += lake.insert(IMAGE_EMBEDDINGS, _distinct(good))
-                kept = lake.read(IMAGE_EMBEDDINGS).where(of_model)
-                touched = _touched(good, kept)
-                if known_before and not touched.isEmpty():
-                    lake.replace(IMAGE_EMBEDDINGS, touched)
-                rejected += write(REJECTED_IMAGES, _rejected(read, kept, models))
         if retry:
             _forget_refusals(lake, models)
         message = f"{embedded:,} images embedded, {rejected:,} rejected{aside}"
         return Counts(rows_in=todo, rows_out=embedded, rows_rejected=rejected, message=message)
+
+
+def _embed_wave(context: Context, models: Models, files: DataFrame) -> tuple[int, int]:
+    """Embed some files; give how many were, and how many were refused."""
+    lake, images = context.lake, context.settings.images
+    embed = embed_files(models, roots_of(images.paths), images.maximum_megapixels)
+    with materialised(files.mapInArrow(embed, EMBEDDED)) as read:
+        good = _good(read, models)
+        embedded = lake.insert(IMAGE_EMBEDDINGS, _distinct(good))
+        with materialised(_same_images(lake, models, good)) as same:
+            touched = _touched(good, same)
+            if not touched.isEmpty():
+                lake.replace(IMAGE_EMBEDDINGS, touched)
+            write = lake.replace if images.retry_rejected else lake.insert
+            return embedded, write(REJECTED_IMAGES, _rejected(read, same, touched, models))
 
 
 def find_images(context: Context, settings: ImageSettings) -> tuple[DataFrame, int]:
@@ -141,18 +149,30 @@ def _distinct(good: DataFrame) -> DataFrame:
     return good.withColumn("copy", F.row_number().over(same_image)).where("copy = 1")
 
 
-def _touched(good: DataFrame, kept: DataFrame) -> DataFrame:
+def _same_images(lake: Lake, models: Models, good: DataFrame) -> DataFrame:
+    """Read what is known of a wave's images: with them, files of other waves and earlier runs.
+
+    The one look at the whole table but for the insert: a wave's ids are sent to every worker, and
+    no rows move.
+    """
+    kept = lake.read_pinned(IMAGE_EMBEDDINGS).where(F.col("clip_model") == models.clip_identity)
+    ids = good.select("image_id").distinct()
+    return kept.select("image_id", *FILE).join(F.broadcast(ids), "image_id", "left_semi")
+
+
+def _touched(good: DataFrame, same: DataFrame) -> DataFrame:
     """Find the files that are known, but for their time: written anew, with the same bytes."""
-    own = kept.select("image_id", "image_uri")
+    own = same.select("image_id", "image_uri")
     return good.join(own, ["image_id", "image_uri"], "left_semi").join(
-        kept.select(*FILE), FILE, "left_anti"
+        same.select(*FILE), FILE, "left_anti"
     )
 
 
-def _rejected(read: DataFrame, kept: DataFrame, models: Models) -> DataFrame:
+def _rejected(read: DataFrame, same: DataFrame, touched: DataFrame, models: Models) -> DataFrame:
     # A file with the bytes of another is not embedded twice, and not lost either.
     duplicate: Column = F.coalesce("reason", F.lit("duplicate_image"))
-    return read.join(kept.select(*FILE), FILE, "left_anti").select(
+    embedded = same.select(*FILE).union(touched.select(*FILE))
+    return read.join(embedded, FILE, "left_anti").select(
         *FILE,
         duplicate.alias("reason"),
         F.coalesce("detail", "image_id", F.lit("")).alias("detail"),

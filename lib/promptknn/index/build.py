@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.cleaning.policy import forbidden_prompts
@@ -26,7 +26,6 @@ from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import IndexSettings, settings_hash
 from promptknn.stage import Context, Counts, Stage
-from promptknn.table import sql_text
 from promptknn.tables import (
     IMAGE_EMBEDDINGS,
     INDEX_SHARDS,
@@ -75,9 +74,8 @@ class BuildIndex(Stage):
         )
         for known in same.orderBy(F.desc("active"), F.desc("built_at")).collect():
             if is_whole(lake, settings, known.index_version):
-                name = known.index_version
-                built = _Build(context, models, second, pool, rows, digest, name, content, None)
-                again = built.tune_again(known)
+                k = min(settings.prediction.k, rows)
+                name, again = Tuner(context, models, pool, k).tune_again(known)
                 activate(lake, name)
                 message = f"index {name} is up to date, {rows:,} prompts{again}"
                 return Counts(message=message + _kept_out(forbidden))
@@ -165,29 +163,6 @@ class _Build:
             f"index {self.version}, {self.rows:,} prompts{self._grown()}, {factory}, "
             f"{query_map.kind} query map, {tuned}"
         ), figures={"recall": tuned.recall, "nprobe": tuned.nprobe})  # fmt: skip
-
-    def tune_again(self, known: Row) -> str:
-        """Choose how many lists are searched anew where the choice is outdated; build nothing.
-
-        Args:
-            known: the row of index_versions.
-
-        Returns:
-            What was found, for the message; empty where nothing had to be.
-        """
-        if not self.tuner.is_outdated(known):
-            return ""
-        query_map = Fitted.load(self.folder / QUERY_MAP_FOLDER).query_map
-        tuned = self.tuner.tune(self.version, query_map, known.files, known.factory)
-        # Before it is written: a version that misses the target is built anew, in its own place.
-        self.tuner.check(self.version, tuned, "it stays as it was")
-        self.context.lake.sql(
-            f"UPDATE {{0}} SET nprobe = {tuned.nprobe}, recall = {tuned.recall!r}, "
-            f"recall_k = {tuned.k}, recall_queries = {sql_text(tuned.judged_by)} "
-            f"WHERE index_version = {sql_text(self.version)}",
-            INDEX_VERSIONS,
-        )
-        return f", {tuned} on {tuned.nprobe} lists, chosen anew"
 
     def _grown(self) -> str:
         if self.growth is None:

@@ -1,5 +1,6 @@
 """How many lists of an index a search looks into: the fewest that reach the target recall."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,8 +15,10 @@ from promptknn.index.active import handle_of, shards_of
 from promptknn.index.factory import FLAT, lists_of, nprobe_candidates
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_answers, found_answers, recall
+from promptknn.index.version import QUERY_MAP_FOLDER, index_location
+from promptknn.settings import settings_hash
 from promptknn.stage import Context
-from promptknn.tables import IMAGE_EMBEDDINGS
+from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_SHARDS, INDEX_VERSIONS
 
 _IMAGES = "images"
 
@@ -107,6 +110,52 @@ class Tuner:
         """
         by_images = known.recall_queries.endswith(_IMAGES) or self.images().isEmpty()
         return bool(known.nprobe) and not (by_images and known.recall_k >= self.k)
+
+    def tune_again(self, known: Row) -> tuple[str, str]:
+        """Choose anew how many lists of a version are searched, where that is outdated.
+
+        Another number of lists gives other answers: it becomes a version of its own, of the same
+        shards, so that each prediction says which it is from.
+
+        Args:
+            known: its row of index_versions.
+
+        Returns:
+            The version to use, and what was found, for a message; empty where nothing had to be.
+        """
+        if not self.is_outdated(known):
+            return known.index_version, ""
+        folder = index_location(self.context.settings) / known.index_version / QUERY_MAP_FOLDER
+        query_map = QueryMap.load(folder)
+        tuned = self.tune(known.index_version, query_map, known.files, known.factory)
+        # Before it is written: a version that misses the target is built anew, in its own place.
+        self.check(known.index_version, tuned, "it stays as it was")
+        return self._record(known, tuned), f", {tuned} on {tuned.nprobe} lists, chosen anew"
+
+    def _record(self, known: Row, tuned: Tuned) -> str:
+        lake, version = self.context.lake, str(known.index_version)
+        of_known = F.col("index_version") == version
+        row = lake.read(INDEX_VERSIONS).where(of_known).withColumns({
+            "nprobe": F.lit(tuned.nprobe),
+            "recall": F.lit(tuned.recall),
+            "recall_k": F.lit(tuned.k),
+            "recall_queries": F.lit(tuned.judged_by),
+        })  # fmt: skip
+        if tuned.nprobe != known.nprobe:
+            root = index_location(self.context.settings)
+            folder = root / version / QUERY_MAP_FOLDER
+            version = settings_hash(version, str(tuned.nprobe))
+            shutil.copytree(folder, root / version / QUERY_MAP_FOLDER, dirs_exist_ok=True)
+            shards = lake.read(INDEX_SHARDS).where(of_known)
+            lake.replace(INDEX_SHARDS, shards.withColumn("index_version", F.lit(version)))
+            row = row.withColumns({
+                "index_version": F.lit(version),
+                "grown_from": F.lit(known.index_version),
+                "active": F.lit(False),
+                "built_at": F.current_timestamp(),
+            })  # fmt: skip
+        lake.replace(INDEX_VERSIONS, row)
+        return version
 
     def check(
         self, version: str, tuned: Tuned, otherwise: str = "the index before it stays active"
