@@ -2,12 +2,14 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
 
-from promptknn.materialised import materialised
+from promptknn.lake import Lake
+from promptknn.materialised import SCRATCH, materialised
 
 
-def test_rows_are_computed_once_for_all_uses(spark: SparkSession) -> None:
+def test_rows_are_computed_once_for_all_uses(spark: SparkSession, lake: Lake) -> None:
     seen = spark.sparkContext.accumulator(0)
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -16,20 +18,60 @@ def test_rows_are_computed_once_for_all_uses(spark: SparkSession) -> None:
             yield batch
 
     frame = spark.range(10).mapInArrow(look, "id bigint")
-    with materialised(frame) as rows:
+    with materialised(frame, lake) as rows:
         assert rows.count() == 10
         assert rows.where("id < 4").count() == 4
     assert seen.value == 10
 
 
-def test_memory_is_freed_when_the_use_fails(spark: SparkSession) -> None:
+def test_memory_is_freed_when_the_use_fails(spark: SparkSession, lake: Lake) -> None:
     frame = spark.range(11)
 
     def use() -> None:
-        with materialised(frame) as rows:
+        with materialised(frame, lake) as rows:
             assert rows.is_cached
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         use()
     assert not frame.is_cached
+
+
+def test_where_nothing_may_persist_a_table_keeps_the_rows_and_goes(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(frame: DataFrame, level: object) -> DataFrame:
+        raise AnalysisException("[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported")
+
+    seen = spark.sparkContext.accumulator(0)
+
+    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            seen.add(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(type(spark.range(1)), "persist", refuse)
+    spark.sql("CREATE SCHEMA serverless")
+    try:
+        lake = Lake(spark, "spark_catalog.serverless", "a-run")
+        frame = spark.range(10).mapInArrow(look, "id bigint")
+        with materialised(frame, lake) as rows:
+            (table,) = spark.sql("SHOW TABLES IN serverless").collect()
+            assert table.tableName.startswith(SCRATCH)
+            assert rows.count() == 10
+            assert rows.where("id < 4").count() == 4
+        assert seen.value == 10
+        assert spark.sql("SHOW TABLES IN serverless").isEmpty()
+    finally:
+        spark.sql("DROP SCHEMA serverless CASCADE")
+
+
+def test_a_lake_in_a_folder_computes_them_again_there(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(frame: DataFrame, level: object) -> DataFrame:
+        raise AnalysisException("[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported")
+
+    monkeypatch.setattr(type(spark.range(1)), "persist", refuse)
+    with materialised(spark.range(10), lake) as rows:
+        assert rows.count() == 10

@@ -41,6 +41,10 @@ class CorruptShardError(PromptKnnError):
     """A file of an index shard is missing, cut, or altered."""
 
 
+class RecallError(PromptKnnError):
+    """An index finds fewer of the nearest prompts than `index.target_recall` asks for."""
+
+
 class IndexInUseError(PromptKnnError):
     """Another job writes the index at this moment."""
 

@@ -1,7 +1,8 @@
 """Waves: a stage's missing rows, cut by ranges of a hash key, each written before the next.
 
 A key that is a hash (prompt_id, image_id) is spread evenly, so that a range of it is a bucket; and
-since a wave's files hold just its range, Delta's statistics skip all other files when the wave is
+what a killed run left lies in the range that it had not reached, which is what the next one cuts.
+Since a wave's files hold just its range, Delta's statistics skip all other files when the wave is
 merged. A killed job loses one wave at most.
 """
 
@@ -9,7 +10,25 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
 _DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Missing:
+    """How many rows are missing, and between which keys they lie; None where there are none."""
+
+    rows: int
+    smallest: str | None
+    largest: str | None
+
+    @classmethod
+    def of(cls, frame: DataFrame, column: str) -> "Missing":
+        """Count the rows of a frame, and look for the ends of a hex column, in one pass."""
+        found = frame.agg(F.count(F.lit(1)), F.min(column), F.max(column)).collect()[0]
+        return cls(*found)
 
 
 @dataclass(frozen=True)
@@ -25,16 +44,18 @@ class Wave:
         return condition if self.high is None else f"{condition} AND {column} < '{self.high}'"
 
 
-def plan_waves(rows: int, rows_per_wave: int) -> Iterator[Wave]:
-    """Cut the hex key space into equal ranges of about `rows_per_wave` rows.
+def plan_waves(missing: Missing, rows_per_wave: int) -> Iterator[Wave]:
+    """Cut the range of the missing keys into equal ones of about `rows_per_wave` rows.
 
     Args:
-        rows: how many rows are missing; 0 gives no wave.
+        missing: the rows; none of them give no wave.
         rows_per_wave: how many one wave should hold.
     """
-    waves = -(-rows // rows_per_wave)
-    space = 16**_DIGITS
-    edges = [space * number // waves for number in range(waves)] if waves else []
+    if missing.smallest is None or missing.largest is None:
+        return
+    waves = -(-missing.rows // rows_per_wave)
+    first, last = (int(key[:_DIGITS], 16) for key in (missing.smallest, missing.largest))
+    edges = [first + (last + 1 - first) * number // waves for number in range(waves)]
     for number, edge in enumerate(edges):
         last = number == waves - 1
         high = None if last else f"{edges[number + 1]:0{_DIGITS}x}"

@@ -43,7 +43,7 @@ from promptknn.sources.demo import compose
 from promptknn.sources.ingest import IngestPrompts
 from promptknn.stage import Context, Stage
 from promptknn.tables import IMAGE_EMBEDDINGS, PROMPT_EMBEDDINGS, PROMPTS
-from promptknn.waves import plan_waves
+from promptknn.waves import Missing, plan_waves
 from tests.cluster.standalone import standalone
 from tests.hashing import DIM, HashingEncoder, HashingModels
 from tests.submission import ROOT
@@ -204,8 +204,9 @@ def embed(lake: Lake, models: HashingModels) -> None:
     """Write the vectors of prompts and of images, wave by wave as the stages do."""
     lake.create([PROMPT_EMBEDDINGS, IMAGE_EMBEDDINGS])
     prompts = lake.read(PROMPTS).select("prompt_id", "text")
-    rows, sizes = prompts.count(), Settings().embedding
-    for wave in plan_waves(rows, sizes.prompts_per_wave):
+    missing, sizes = Missing.of(prompts, "prompt_id"), Settings().embedding
+    rows = missing.rows
+    for wave in plan_waves(missing, sizes.prompts_per_wave):
         some = prompts.where(wave.condition("prompt_id"))
         tasks = -(-min(rows, sizes.prompts_per_wave) // sizes.prompts_per_task)
         embedded = some.repartition(tasks).mapInArrow(embed_texts(models), EMBEDDED_SCHEMA)

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 from promptknn.arrow_vectors import to_arrow
 from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.models import Models
-from promptknn.errors import PromptKnnError
-from promptknn.index.active import is_whole
+from promptknn.errors import RecallError
 from promptknn.index.build import BuildIndex
+from promptknn.index.damage import damaged_folders
 from promptknn.index.shard_writer import sha256
 from promptknn.lake import Lake
 from promptknn.prediction.predict import PredictPrompts
@@ -110,9 +110,10 @@ def test_damaged_shard_is_built_anew(
     (shard,) = shards_of(spark, built_copy, version)
     file = Path(built_copy.lake) / "index" / shard.path / "vectors.faiss"
     whole = file.read_bytes()
-    assert is_whole(lake_of(spark, built_copy), built_copy, version)
+    row = active_row(spark, built_copy)
+    assert damaged_folders(lake_of(spark, built_copy), built_copy, row) == set()
     file.unlink()
-    assert not is_whole(lake_of(spark, built_copy), built_copy, version)
+    assert damaged_folders(lake_of(spark, built_copy), built_copy, row) == {shard.path}
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert sha256(file) != shard.files["vectors.faiss"]
     (counts,) = run(built_copy, BuildIndex())
@@ -131,11 +132,20 @@ def test_recall_below_the_target_leaves_the_old_index_active(
     # Without images 256 prompts judge it: of so many, 8-bit scalars miss some neighbours.
     lake.sql("DELETE FROM {0}", IMAGE_EMBEDDINGS)
     demanding = changed(built_copy, index__kind="ivf_sq8", index__target_recall=1.0)
-    with pytest.raises(PromptKnnError, match=r"recall@100 .* under `index\.target_recall` 1\.0"):
-        run(demanding, BuildIndex())
-    assert active_row(spark, built_copy).index_version == before.index_version
-    versions = lake.read(INDEX_VERSIONS).where("NOT active").collect()
-    assert [row.recall < 1.0 for row in versions] == [True]
+    for _ in range(2):
+        with pytest.raises(RecallError, match=r"recall@100 .* under `index\.target_recall` 1\.0"):
+            run(demanding, BuildIndex())
+        assert active_row(spark, built_copy).index_version == before.index_version
+    (missed,) = lake.read(INDEX_VERSIONS).where("NOT active").collect()
+    assert missed.recall < 1.0
+    # The second run, and one that asks for less, write no shard.
+    written = lake.version(INDEX_SHARDS)
+    (lower,) = run(changed(demanding, index__target_recall=0.5), BuildIndex())
+    assert "chosen anew" in lower.message
+    assert (active_row(spark, built_copy).identity, missed.recall_k) == (missed.identity, 100)
+    shards = lake.read(INDEX_SHARDS).where(f"path LIKE '{missed.index_version}/%'")
+    assert lake.version(INDEX_SHARDS) - written <= 1
+    assert shards.select("path").distinct().count() == 1
 
 
 def add_clustered_prompts(lake: Lake, models: Models, rows: int) -> None:
@@ -205,7 +215,7 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
     assert (again.identity, again.grown_from) == (row.identity, row.index_version)
     old, new = (shards_of(spark, settings, of.index_version) for of in (row, again))
     assert [shard.path for shard in new] == [shard.path for shard in old]
-    assert is_whole(lake_of(spark, settings), settings, again.index_version)
+    assert damaged_folders(lake_of(spark, settings), settings, again) == set()
     (same,) = run(settings, BuildIndex())
     assert same.message == f"index {again.index_version} is up to date, 4,000 prompts"
     (more,) = run(changed(settings, prediction__k=20), BuildIndex())

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
+from promptknn.errors import RecallError
 from promptknn.index.build import BuildIndex
 from promptknn.index.growth import outgrown, to_rewrite
+from promptknn.index.tuning import Tuned, Tuner
 from promptknn.lake import Lake
 from promptknn.prediction.predict import PredictPrompts
 from promptknn.settings import IndexSettings, Settings
@@ -116,6 +118,27 @@ def test_new_prompts_become_a_shard_and_removed_ones_leave_theirs(
         for row in found
         for one, other in pairwise(row.neighbours)
     )
+
+
+def test_a_grown_index_that_misses_its_recall_is_fitted_anew(
+    run: Run, built_copy: Settings, look: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_prompts(look, "prompt_id < '2'")
+    check, refused = Tuner.check, []
+
+    def refuse_the_first(self: Tuner, version: str, tuned: Tuned) -> None:
+        if not refused:
+            refused.append(version)
+            raise RecallError("missed")
+        check(self, version, tuned)
+
+    monkeypatch.setattr(Tuner, "check", refuse_the_first)
+    run(built_copy, BuildIndex())
+    anew = active(look)
+    assert anew.grown_from is None
+    assert anew.fitted_prompts == anew.prompts
+    assert refused == [row.index_version for row in look.read(INDEX_VERSIONS)
+                       .where("grown_from IS NOT NULL").collect()]  # fmt: skip
 
 
 def predictions(run: Run, settings: Settings, lake: Lake) -> list[Row]:

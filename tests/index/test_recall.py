@@ -1,9 +1,13 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyspark.sql import SparkSession
 
-from promptknn.index.recall import Answers, recall
+from promptknn.arrow_vectors import to_arrow
+from promptknn.index.query_map import identity_map
+from promptknn.index.recall import Answers, exact_answers, recall
 
 NAMES = np.array([list("abcd"), list("abcd")], object)
 EXACT = Answers(np.array([[0.9, 0.8, 0.7, 0.6], [0.5, 0.4, 0.3, 0.2]], np.float32), NAMES)
@@ -48,6 +52,22 @@ def test_nothing_is_missed_where_the_pool_is_smaller_than_k() -> None:
 
 def test_no_queries_miss_nothing() -> None:
     assert recall(Answers.none(0, 3), Answers.none(0, 3), similarities_are_exact=True) == 1
+
+
+def test_exact_search_finds_the_same_in_one_part_and_in_many(spark: SparkSession) -> None:
+    draw = np.random.default_rng(0)
+    keys = draw.normal(size=(50, 8)).astype(np.float32)
+    keys /= np.linalg.norm(keys, axis=1, keepdims=True)
+    names = [f"{number:02d}" for number in range(len(keys))]
+    table = pa.table({"prompt_id": names, "clip_embedding": to_arrow(keys)})
+    pool, queries = spark.createDataFrame(table), keys[:3]
+    found = exact_answers(pool.repartition(9), identity_map(8), queries, 5)
+    products = queries @ keys.T
+    order = np.argsort(-products, axis=1)[:, :5]
+    assert found.prompt_ids.tolist() == np.array(names)[order].tolist()
+    np.testing.assert_allclose(found.similarities, np.take_along_axis(products, order, 1), 1e-5)
+    one = exact_answers(pool.coalesce(1), identity_map(8), queries, 5)
+    assert one.prompt_ids.tolist() == found.prompt_ids.tolist()
 
 
 @given(st.lists(st.lists(st.floats(-1, 1, width=32), max_size=5), max_size=6))

@@ -91,6 +91,34 @@ def test_rows_that_share_an_id_are_kept_when_the_source_gains_others(
     assert (again.rows_in, len(raw_rows(spark, settings))) == (0, before)
 
 
+def test_another_text_under_a_known_id_is_kept_beside_the_first(
+    spark: SparkSession, run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    people = {"kind": "file", "path": str(file), "id_column": "id"}
+    settings = Settings.model_validate({"lake": str(tmp_path / "lake"), "sources": [people]})
+    file.write_text("id,text\n1,a zebra\n2,a cat\n")
+    run(settings, IngestPrompts())
+    # The next month's file begins its ids anew, and has one row that is the same.
+    file.write_text("id,text\n1,an apple\n2,a cat\n3,a bee\n3,a bee\n")
+    (more,) = run(settings, IngestPrompts())
+    assert more.rows_out == 3
+    rows = raw_rows(spark, settings)
+    texts = sorted(row.text for row in rows)
+    assert texts == ["a bee", "a bee", "a cat", "a zebra", "an apple"]
+    assert {row.text for row in rows if row.source_row_id == "1"} == {"a zebra"}
+    (again,) = run(settings, IngestPrompts())
+    assert again.rows_in == 0
+
+
+def test_rows_of_sources_that_are_no_longer_named_are_told_of(run: Run, folder: Path) -> None:
+    settings = settings_of(folder)
+    run(settings, IngestPrompts())
+    fewer = settings.model_copy(update={"sources": settings.sources[:1]})
+    (counts,) = run(fewer, IngestPrompts())
+    assert counts.message.startswith("nothing new in lines; the rows of it's coco, people stay")
+
+
 def test_absent_source_stops_the_run_by_name(run: Run, tmp_path: Path) -> None:
     absent = {"kind": "file", "path": str(tmp_path / "absent.csv"), "name": "missing one"}
     settings = Settings.model_validate({"lake": str(tmp_path / "lake"), "sources": [absent]})

@@ -82,7 +82,7 @@ class CleanPrompts(Stage):
         by_rules = judged(spread, context.settings.cleaning, policy)
         with (
             judged_by_vocabulary(context, by_rules) as by_terms,
-            materialised(_first_marked(_removed_refused(lake, by_terms))) as rows,
+            materialised(_first_marked(_removed_refused(lake, by_terms)), lake) as rows,
         ):
             accepted = rows.where(_ACCEPTED)
             counts = rows.selectExpr("count(*)", f"count_if({_ACCEPTED})")

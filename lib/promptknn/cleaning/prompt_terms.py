@@ -42,7 +42,7 @@ def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFram
     context.lake.create([PROMPT_TERMS])
     terms = _Terms(context, settings, sentence_identity(context.settings.sentence))
     found = F.when(F.col("verdict").isNull(), terms_in(F.col("text")))
-    with materialised(rows.withColumn("terms", found)) as with_terms:
+    with materialised(rows.withColumn("terms", found), context.lake) as with_terms:
         terms.judge(with_terms)
         yield terms.applied(with_terms)
     # Last: a run that is killed before leaves its prompts to be counted by the next one.
@@ -74,7 +74,8 @@ class _Terms:
                 PROMPT_TERMS,
             )
         found = rows.select(F.explode("terms").alias("term")).distinct()
-        with materialised(found.join(self._known().select("term"), "term", "left_anti")) as new:
+        unknown = found.join(self._known().select("term"), "term", "left_anti")
+        with materialised(unknown, lake) as new:
             number = new.count()
             if number == 0:
                 return

@@ -9,6 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import in_order
+from promptknn.cleaning.policy import forbidden_prompts
+from promptknn.deduplication.decided import decided, forget_decided
 from promptknn.deduplication.kept_vectors import KeptVectors, Texts
 from promptknn.deduplication.near import NONE, Similarities, greedy
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search, sample_for
@@ -17,23 +19,12 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.index.build_lock import build_lock
 from promptknn.index.version import index_location
-from promptknn.lake import Lake
-from promptknn.settings import DeduplicationSettings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.table import Table
 from promptknn.tables import KEPT_PROMPTS, NEAR_DUPLICATES, PROMPT_EMBEDDINGS
-from promptknn.waves import Wave, plan_waves, smallest_keys
+from promptknn.waves import Missing, Wave, plan_waves, smallest_keys
 
 _SCRATCH = "near-duplicates"
-
-
-def decided(lake: Lake, table: Table, models: Models, settings: DeduplicationSettings) -> DataFrame:
-    """Read prompt_ids of kept_prompts or near_duplicates, as these models and settings decided.
-
-    No row where `similarity` is None: near duplicates stay in.
-    """
-    frame = lake.read(table).where(F.col("sentence_model") == models.sentence_identity)
-    return frame.where(F.col("threshold") == F.lit(settings.similarity)).select("prompt_id")
 
 
 class FindNearDuplicates(Stage):
@@ -41,7 +32,8 @@ class FindNearDuplicates(Stage):
 
     A block is compared with every prompt kept before it, in parallel; what is left of it is then
     decided by `greedy`. Prompts that an earlier run decided come before all others and stay as
-    they are. Driver and tasks hold one block of vectors each, whatever the number of prompts.
+    they are; those that the policy forbids are compared with nothing. Driver and tasks hold one
+    block of vectors each, whatever the number of prompts.
     """
 
     name = "find_near_duplicates"
@@ -62,14 +54,18 @@ class FindNearDuplicates(Stage):
         assert settings.similarity is not None, "near duplicates are looked for"
         models = Models.of(context.settings)
         embeddings = of_models(lake.read(PROMPT_EMBEDDINGS), models)
+        forbidden = forbidden_prompts(lake, context.settings.policy)
+        if forbidden is not None:
+            forget_decided(lake, forbidden)
+            embeddings = embeddings.join(forbidden, "prompt_id", "left_anti")
         kept = decided(lake, KEPT_PROMPTS, models, settings)
         dropped = decided(lake, NEAR_DUPLICATES, models, settings)
         before = kept.union(dropped)
         # Where nothing was decided before, the vectors go through no join.
         new = before.isEmpty()
         pending = embeddings if new else embeddings.join(before, "prompt_id", "left_anti")
-        plan = pending.agg(F.count("*").alias("rows"), F.max("sentence_dim").alias("dim")).first()
-        if plan is None or plan.rows == 0:
+        missing = Missing.of(pending, "prompt_id")
+        if missing.rows == 0:
             return Counts(message=f"nothing new, {dropped.count():,} near duplicates")
         earlier = embeddings.join(kept, "prompt_id", "left_semi")
         try:
@@ -79,8 +75,7 @@ class FindNearDuplicates(Stage):
                 threshold=settings.similarity,
                 pending=pending,
                 earlier=earlier,
-                todo=plan.rows,
-                dim=plan.dim,
+                missing=missing,
                 kept_earlier=kept.count(),
                 scratch=scratch,
             ).run()
@@ -97,13 +92,18 @@ class _Run:
     threshold: float
     pending: DataFrame
     earlier: DataFrame
-    todo: int
-    dim: int
+    missing: Missing
     kept_earlier: int
     scratch: Path
 
+    @property
+    def todo(self) -> int:
+        """How many prompts are decided."""
+        return self.missing.rows
+
     def run(self) -> Counts:
-        waves = list(plan_waves(self.todo, self.context.settings.deduplication.prompts_per_block))
+        per_block = self.context.settings.deduplication.prompts_per_block
+        waves = list(plan_waves(self.missing, per_block))
         kept_vectors, done, dropped = None, 0, 0
         for wave in waves:
             self.context.progress(done, self.todo)
@@ -152,7 +152,7 @@ class _Run:
     def _choose(self, rows: int, first_block: Vectors) -> Search:
         settings = self.context.settings.deduplication
         if rows <= settings.exact_below:
-            return exact_search(self.dim)
+            return exact_search(first_block.shape[1])
         # The smallest ids are a random sample: ids are hashes.
         wanted = sample_for(rows)
         if not self.kept_earlier and len(first_block) >= wanted:

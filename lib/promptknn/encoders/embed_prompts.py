@@ -14,7 +14,7 @@ from promptknn.errors import InvalidVectorError
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import PROMPT_EMBEDDINGS, PROMPTS
-from promptknn.waves import plan_waves
+from promptknn.waves import Missing, plan_waves
 
 _MADE_HERE = ["prompt_id", "clip_embedding", "clip_dim", "sentence_embedding", "sentence_dim"]
 EMBEDDED_SCHEMA = PROMPT_EMBEDDINGS.schema(*_MADE_HERE)
@@ -80,18 +80,19 @@ class EmbedPrompts(Stage):
 def _embed_missing(context: Context, models: Models) -> Counts:
     lake, sizes = context.lake, context.settings.embedding
     done = of_models(lake.read(PROMPT_EMBEDDINGS), models).select("prompt_id")
-    missing = lake.read(PROMPTS).select("prompt_id", "text").join(done, "prompt_id", "left_anti")
-    todo = missing.count()
+    rows = lake.read(PROMPTS).select("prompt_id", "text").join(done, "prompt_id", "left_anti")
+    missing = Missing.of(rows, "prompt_id")
+    todo = missing.rows
     if todo == 0:
         return Counts(message="nothing new, every prompt is embedded")
     written = 0
-    for wave in plan_waves(todo, sizes.prompts_per_wave):
+    for wave in plan_waves(missing, sizes.prompts_per_wave):
         context.progress(written, todo)
-        rows = missing.where(wave.condition("prompt_id"))
         tasks = -(-min(todo, sizes.prompts_per_wave) // sizes.prompts_per_task)
         embedded = (
             # A table of texts is a few files, too few to keep every core busy.
-            rows.repartition(tasks)
+            rows.where(wave.condition("prompt_id"))
+            .repartition(tasks)
             .mapInArrow(embed_texts(models), EMBEDDED_SCHEMA)
             .withColumn("clip_model", F.lit(models.clip_identity))
             .withColumn("sentence_model", F.lit(models.sentence_identity))

@@ -51,7 +51,7 @@ class EmbedImages(Stage):
             unknown = unknown.join(known, FILE, "left_anti")
         aside = f", {left_out:,} files without an image's extension left out" if left_out else ""
         embedded = rejected = 0
-        with materialised(unknown) as missing:
+        with materialised(unknown, lake) as missing:
             todo = missing.count()
             waves = min(-(-todo // settings.embedding.images_per_wave), _MOST_WAVES)
             for wave in range(waves):
@@ -73,10 +73,10 @@ def _embed_wave(context: Context, models: Models, files: DataFrame) -> tuple[int
     """Embed some files; give how many were, and how many were refused."""
     lake, images = context.lake, context.settings.images
     embed = embed_files(models, roots_of(images.paths), images.maximum_megapixels)
-    with materialised(files.mapInArrow(embed, EMBEDDED)) as read:
+    with materialised(files.mapInArrow(embed, EMBEDDED), lake) as read:
         good = _good(read, models)
         embedded = lake.insert(IMAGE_EMBEDDINGS, _distinct(good))
-        with materialised(_same_images(lake, models, good)) as same:
+        with materialised(_same_images(lake, models, good), lake) as same:
             touched = _touched(good, same)
             if not touched.isEmpty():
                 lake.replace(IMAGE_EMBEDDINGS, touched)

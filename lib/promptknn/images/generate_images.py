@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_runs import pieces_of
-from promptknn.deduplication.find_near_duplicates import decided
+from promptknn.deduplication.decided import decided
 from promptknn.encoders.models import Models
 from promptknn.errors import GenerationError
 from promptknn.images.diffusion_pipeline import check_generation, generator_identity
@@ -23,7 +23,7 @@ from promptknn.images.picture_files import (
 from promptknn.settings import GenerationSettings, Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import NEAR_DUPLICATES, PROMPT_IMAGES, PROMPTS, REJECTED_PROMPT_IMAGES
-from promptknn.waves import plan_waves
+from promptknn.waves import Missing, plan_waves
 
 _Batches = Iterator[pa.RecordBatch]
 _KEY = ["prompt_id", "number"]
@@ -100,12 +100,13 @@ class GenerateImages(Stage):
             _forget_refusals(context)
         make = generate_batches(settings, generator, pictures_location(context.settings))
         wanted = _wanted(context)
-        todo = _missing(context, wanted, generator).count()
+        missing = Missing.of(_missing(context, wanted, generator), "prompt_id")
+        todo = missing.rows
         if todo == 0:
             pictures = lake.read(PROMPT_IMAGES).where(F.col("generator") == generator).count()
             return Counts(message=f"nothing new, {pictures:,} pictures of {generator}")
         made, refused = 0, Counter[str]()
-        for wave in plan_waves(todo, settings.images_per_wave):
+        for wave in plan_waves(missing, settings.images_per_wave):
             context.progress(made + refused.total(), todo)
             rows = _missing(context, wanted, generator, wave.condition("prompt_id"))
             tasks = -(-min(todo, settings.images_per_wave) // settings.images_per_task)

@@ -12,9 +12,7 @@ from promptknn.encoders.models import Models
 from promptknn.errors import CorruptShardError
 from promptknn.index.broadcast_files import broadcast_files
 from promptknn.index.distribution import IndexHandle, SharedFolder
-from promptknn.index.shard_writer import sha256
 from promptknn.index.version import (
-    QUERY_MAP_FOLDER,
     IndexVersion,
     ShardFiles,
     index_location,
@@ -98,21 +96,6 @@ def activate(lake: Lake, version: str) -> None:
     if known.where((F.col("index_version") == version) & F.col("active")).count():
         return
     lake.sql(f"UPDATE {{0}} SET active = (index_version = {sql_text(version)})", INDEX_VERSIONS)
-
-
-def is_whole(lake: Lake, settings: Settings, version: str) -> bool:
-    """Tell whether a version is recorded and its files lie where they should, unaltered."""
-    rows = lake.read(INDEX_VERSIONS).where(F.col("index_version") == version).collect()
-    if not rows:
-        return False
-    root = index_location(settings)
-    folders = {root / version / QUERY_MAP_FOLDER: rows[0].files}
-    folders.update({root / shard.path: shard.files for shard in shards_of(lake, version)})
-    return all(
-        (folder / name).is_file() and sha256(folder / name) == expected
-        for folder, files in folders.items()
-        for name, expected in files.items()
-    )
 
 
 def shards_of(lake: Lake, version: str) -> list[ShardFiles]:

@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
-from promptknn.index.active import is_whole
+from promptknn.index.content import content_of
+from promptknn.index.damage import damaged_folders, shared_folder
 from promptknn.index.factory import FLAT
 from promptknn.index.held_prompts import held_prompts
 from promptknn.index.version import index_location
@@ -59,28 +60,31 @@ def growth_of(
         settings: of the job.
         models: of the pool.
         second: models that score again, if any.
-        content: the index settings that decide what an index is, as index_versions keeps them.
+        content: the index settings that decide what an index is, as `content_of` gives them.
         pool: prompts to hold.
         rows: how many.
 
     Returns:
-        None where the index is built anew: there is none of these models and settings, its files
-        are damaged, or it has outgrown what its query map and lists were fitted on.
+        None where the index is built anew: there is none of these models and settings, what its
+        shards share is damaged, or it has outgrown what its query map and lists were fitted on. A
+        damaged shard alone is written again.
     """
     active = lake.read(INDEX_VERSIONS).where("active").collect()
     if not active or settings.index.shards is not None:
         return None
     base = active[0]
     wanted = (models.clip_identity, models.sentence_identity, content)
-    if (base.clip_model, base.sentence_model, base.settings) != wanted:
+    if (base.clip_model, base.sentence_model, content_of(base.settings)) != wanted:
         return None
     if base.rescoring_model != (second.clip_identity if second else None):
         return None
     if outgrown(base.fitted_prompts, rows, base.factory, settings.index):
         return None
-    if not is_whole(lake, settings, base.index_version):
+    damaged = damaged_folders(lake, settings, base)
+    every = lake.read(INDEX_SHARDS).where(F.col("index_version") == base.index_version).collect()
+    shards = [shard for shard in every if shard.path not in damaged]
+    if shared_folder(base.index_version) in damaged or not shards:
         return None
-    shards = lake.read(INDEX_SHARDS).where(F.col("index_version") == base.index_version).collect()
     paths = {shard.shard_id: shard.path for shard in shards}
     held = held_prompts(lake.spark, paths, index_location(settings))
     pooled = pool.select("prompt_id", F.lit(True).alias("pooled"))

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promptknn.deduplication.find_near_duplicates import decided
+from promptknn.deduplication.decided import decided
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.models import Models
 from promptknn.index.write_shards import RESCORING_COLUMN

@@ -15,7 +15,8 @@ from promptknn.index.shard import Texts
 
 # Similarities of one pair differ in the last bits between BLAS kernels.
 _TOLERANCE = 1e-5
-_MOST_PARTS = 64
+# The answers of all parts, a megabyte or two each, are merged by so many tasks before the driver.
+_MERGING_TASKS = 4
 _SCHEMA = "similarities array<float>, prompt_ids array<string>"
 
 
@@ -80,12 +81,11 @@ def exact_answers(pool: DataFrame, query_map: QueryMap, queries: Vectors, k: int
         queries: float32, (n, d), unit rows.
         k: neighbours a query.
     """
-    parts = (
-        pool.select("prompt_id", "clip_embedding")
-        .coalesce(_MOST_PARTS)
-        .mapInArrow(_best_of_part(query_map, queries, k), _SCHEMA)
-    )
-    return _best(parts, len(queries), k)
+    best_of_part = _best_of_part(query_map, queries, k)
+    parts = pool.select("prompt_id", "clip_embedding").mapInArrow(best_of_part, _SCHEMA)
+    # Not fewer parts from the start: the pool's joins would run in as few tasks.
+    merged = parts.repartition(_MERGING_TASKS).mapInArrow(_merge(len(queries), k), _SCHEMA)
+    return _best(merged.toArrow(), len(queries), k)
 
 
 def found_answers(spark: SparkSession, handle: IndexHandle, queries: Vectors, k: int) -> Answers:
@@ -99,12 +99,22 @@ def found_answers(spark: SparkSession, handle: IndexHandle, queries: Vectors, k:
                 yield _to_arrow(none.best_with(found.similarities, found.prompt_ids))
 
     shards = spark.range(0, len(handle.shards), numPartitions=len(handle.shards))
-    return _best(shards.mapInArrow(search, _SCHEMA), len(queries), k)
+    return _best(shards.mapInArrow(search, _SCHEMA).toArrow(), len(queries), k)
 
 
-def _best(parts: DataFrame, queries: int, k: int) -> Answers:
+def _merge(queries: int, k: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def merge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        best = Answers.none(queries, k)
+        for batch in batches:
+            some = _best(pa.Table.from_batches([batch]), queries, k)
+            best = best.best_with(some.similarities, some.prompt_ids)
+        yield _to_arrow(best)
+
+    return merge
+
+
+def _best(table: pa.Table, queries: int, k: int) -> Answers:
     """Merge partial answers."""
-    table = parts.toArrow()
     similarities = from_arrow(table.column("similarities")).reshape(-1, queries, k)
     lists = table.column("prompt_ids").combine_chunks()
     prompt_ids = np.asarray(lists.flatten()).reshape(-1, queries, k)

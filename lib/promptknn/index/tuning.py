@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
-from promptknn.errors import PromptKnnError
+from promptknn.errors import RecallError
 from promptknn.index.active import handle_of, shards_of
+from promptknn.index.content import recorded, target_of
 from promptknn.index.factory import FLAT, lists_of, nprobe_candidates
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_answers, found_answers, recall
@@ -38,6 +39,11 @@ class Tuned:
     recall: float
     k: int
     judged_by: str
+
+    @classmethod
+    def of(cls, known: Row) -> "Tuned":
+        """Read it from a row of index_versions."""
+        return cls(known.nprobe, known.recall, known.recall_k, known.recall_queries)
 
     def __str__(self) -> str:
         return f"recall@{self.k} {self.recall:.3f} by {self.judged_by}"
@@ -106,31 +112,39 @@ class Tuner:
     def is_outdated(self, known: Row) -> bool:
         """Tell whether the lists of a row of index_versions were chosen by too little.
 
-        Prompts chose them, and images have been embedded since; or for fewer neighbours.
+        For another recall, or for fewer neighbours; by prompts, where images have been embedded
+        since; or by so few images that there are twice as many now.
         """
-        by_images = known.recall_queries.endswith(_IMAGES) or self.images().isEmpty()
-        return bool(known.nprobe) and not (by_images and known.recall_k >= self.k)
+        if not known.nprobe:
+            return False
+        settings = self.context.settings.index
+        if known.recall_k < self.k or target_of(known.settings) != settings.target_recall:
+            return True
+        number, what = known.recall_queries.split()
+        enough = min(2 * int(number), settings.recall_queries) if what == _IMAGES else 1
+        judged_by_all = what == _IMAGES and int(number) >= settings.recall_queries
+        return not judged_by_all and self.images().limit(enough).count() == enough
 
-    def tune_again(self, known: Row) -> tuple[str, str]:
+    def tuned_again(self, known: Row) -> tuple[str, Tuned]:
         """Choose anew how many lists of a version are searched, where that is outdated.
 
         Another number of lists gives other answers: it becomes a version of its own, of the same
-        shards, so that each prediction says which it is from.
+        shards, so that each prediction says which it is from. What misses the target is not
+        written: the version stays as it was.
 
         Args:
             known: its row of index_versions.
 
         Returns:
-            The version to use, and what was found, for a message; empty where nothing had to be.
+            The version to use, and what was measured now, or when it was built.
         """
         if not self.is_outdated(known):
-            return known.index_version, ""
+            return known.index_version, Tuned.of(known)
         folder = index_location(self.context.settings) / known.index_version / QUERY_MAP_FOLDER
         query_map = QueryMap.load(folder)
         tuned = self.tune(known.index_version, query_map, known.files, known.factory)
-        # Before it is written: a version that misses the target is built anew, in its own place.
-        self.check(known.index_version, tuned, "it stays as it was")
-        return self._record(known, tuned), f", {tuned} on {tuned.nprobe} lists, chosen anew"
+        missed = tuned.recall < self.context.settings.index.target_recall
+        return known.index_version if missed else self._record(known, tuned), tuned
 
     def _record(self, known: Row, tuned: Tuned) -> str:
         lake, version = self.context.lake, str(known.index_version)
@@ -140,6 +154,7 @@ class Tuner:
             "recall": F.lit(tuned.recall),
             "recall_k": F.lit(tuned.k),
             "recall_queries": F.lit(tuned.judged_by),
+            "settings": F.lit(recorded(self.context.settings.index)),
         })  # fmt: skip
         if tuned.nprobe != known.nprobe:
             root = index_location(self.context.settings)
@@ -157,23 +172,20 @@ class Tuner:
         lake.replace(INDEX_VERSIONS, row)
         return version
 
-    def check(
-        self, version: str, tuned: Tuned, otherwise: str = "the index before it stays active"
-    ) -> None:
+    def check(self, version: str, tuned: Tuned) -> None:
         """Check that a version may become active.
 
         Args:
             version: its name.
             tuned: what was measured.
-            otherwise: what is so where it may not.
 
         Raises:
-            PromptKnnError: it misses the target recall.
+            RecallError: it misses the target recall.
         """
         target = self.context.settings.index.target_recall
         if tuned.recall < target:
-            raise PromptKnnError(
+            raise RecallError(
                 f"Index {version} has a measured recall@{tuned.k} of {tuned.recall:.3f}, under "
-                f"`index.target_recall` {target}: {otherwise}; lower the "
-                f"target or set `index.kind` to ivf_fastscan12 or flat."
+                f"`index.target_recall` {target}: what was active stays so; "
+                f"lower the target or set `index.kind` to ivf_fastscan12 or flat."
             )

@@ -27,6 +27,9 @@ _Stream = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 _IMAGES_A_SEARCH = 256
 _IMAGES_A_TASK = 4_096
+# Of the merges: what was found for an image, vectors included, takes up to half a megabyte, and a
+# batch that Spark hands to Python may hold all rows of a task.
+_IMAGES_A_MERGE = 512
 # Spark sorts structs by their first column first: nearest first, ties in the order of prompt_id.
 _FOUND = "image_id string, distance float, prompt_id string, group int, shard long, ordinal long"
 
@@ -49,7 +52,7 @@ def search_partitioned(
         settings: k, and how neighbours are combined.
         models: of the index.
     """
-    tasks = -(-todo // _IMAGES_A_TASK)
+    tasks, merges = -(-todo // _IMAGES_A_TASK), -(-todo // _IMAGES_A_MERGE)
     numbers = F.array(*(F.lit(number) for number in range(len(groups))))
     asked = images.select("image_id", "embedding", F.explode(numbers).alias("group"))
     found = _by_group(asked, tasks, len(groups)).mapInArrow(
@@ -57,7 +60,8 @@ def search_partitioned(
     )
     near = F.struct(*found.columns[1:])
     chosen = (
-        found.groupBy("image_id")
+        found.repartition(merges, "image_id")
+        .groupBy("image_id")
         .agg(F.slice(F.sort_array(F.collect_list(near)), 1, settings.k).alias("nearest"))
         .select("image_id", F.explode("nearest").alias("near"))
         .select("image_id", "near.*")
@@ -68,7 +72,8 @@ def search_partitioned(
     schema = ", ".join([_FOUND, "text string", *(f"{name} array<float>" for name in vectors)])
     read = _by_group(chosen, tasks, len(groups)).mapInArrow(_read(handle, groups, vectors), schema)
     nearest = F.sort_array(F.collect_list(F.struct(*read.columns[1:]))).alias("nearest")
-    both = images.join(read.groupBy("image_id").agg(nearest), "image_id")
+    merged = read.repartition(merges, "image_id").groupBy("image_id").agg(nearest)
+    both = images.repartition(merges, "image_id").join(merged, "image_id")
     return both.mapInArrow(_answers(handle, settings, models), ANSWER_SCHEMA)
 
 

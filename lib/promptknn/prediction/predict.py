@@ -15,7 +15,7 @@ from promptknn.prediction.summary import summary
 from promptknn.settings import PredictionSettings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import CALIBRATIONS, IMAGE_EMBEDDINGS, INDEX_VERSIONS, PREDICTIONS
-from promptknn.waves import plan_waves
+from promptknn.waves import Missing, plan_waves
 
 
 def search(
@@ -75,13 +75,14 @@ class PredictPrompts(Stage):
         if settings.repredict:
             done = done.where(F.col("index_version") == index.version)
         pending = images.join(done.select("image_id"), "image_id", "left_anti")
-        todo = pending.count()
+        missing = Missing.of(pending, "image_id")
+        todo = missing.rows
         if todo == 0:
             message = "nothing new, every image has its prediction"
             return Counts(message=message, details=summary(context, hash_))
         confidence = F.expr(_confidence(context, hash_))
         write, written = lake.replace if settings.repredict else lake.insert, 0
-        for wave in plan_waves(todo, settings.images_per_wave):
+        for wave in plan_waves(missing, settings.images_per_wave):
             context.progress(written, todo)
             some = pending.where(wave.condition("image_id"))
             in_wave = min(todo, settings.images_per_wave)

@@ -1,6 +1,6 @@
 """The stage that reads every source into raw_prompts."""
 
-from pyspark.sql import Column, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from promptknn.cleaning.normalisation import normalised
@@ -13,7 +13,8 @@ from promptknn.tables import RAW_PROMPTS
 class IngestPrompts(Stage):
     """sources -> raw_prompts; rows that are there already are not written again.
 
-    Rows of prompts that were removed are left out.
+    Rows of prompts that were removed are left out. What a source no longer holds stays, and so does
+    a source that the settings no longer name.
     """
 
     name = "ingest_prompts"
@@ -21,6 +22,7 @@ class IngestPrompts(Stage):
 
     def run(self, context: Context) -> Counts:
         written, removed = 0, removed_ids(context.lake)
+        held = context.lake.read_pinned(RAW_PROMPTS)
         for source in context.settings.sources:
             rows = source.read(context.spark).select(
                 F.lit(source.label).alias("source"),
@@ -33,13 +35,45 @@ class IngestPrompts(Stage):
             if removed is not None:
                 own_id = prompt_id_of(normalised(F.col("text")))
                 rows = rows.withColumn("prompt_id", own_id).join(removed, "prompt_id", "left_anti")
+            known = held.where(F.col("source") == source.label)
+            if not known.isEmpty():
+                rows = _beside_known(rows, known)
             label = source.label.replace("\\", "\\\\").replace("'", "\\'")
             written += context.lake.insert(RAW_PROMPTS, rows, within=f"t.source = '{label}'")
         labels = ", ".join(source.label for source in context.settings.sources)
         message = f"{written:,} new rows from {labels}" if written else f"nothing new in {labels}"
         if removed is not None:
             message += f"; rows of {removed.count():,} removed prompts are left out"
+        message += _not_named(held, [source.label for source in context.settings.sources])
         return Counts(rows_in=written, rows_out=written, message=message)
+
+
+def _beside_known(rows: DataFrame, known: DataFrame) -> DataFrame:
+    """Name by its text a row whose id has another text in the table.
+
+    Ids may start anew in each month's file, or a source corrects a text: both texts are kept.
+    """
+    texts = known.select("source_row_id", F.xxhash64("text").alias("known_text"))
+    hash_ = F.substring(F.sha2(F.coalesce("text", F.lit("")), 256), 1, 16)
+    another = F.col("known_text") != F.xxhash64("text")
+    named = F.when(another, F.concat_ws("-", "source_row_id", hash_))
+    return (
+        rows.join(texts, "source_row_id", "left")
+        .withColumn("source_row_id", F.coalesce(named, "source_row_id"))
+        .drop("known_text")
+    )
+
+
+def _not_named(held: DataFrame, labels: list[str]) -> str:
+    """Say which sources have rows, but stand no more in the settings."""
+    others = held.where(~F.col("source").isin(labels)).select("source").distinct()
+    found = sorted(row.source for row in others.collect())
+    if not found:
+        return ""
+    return (
+        f"; the rows of {', '.join(found)} stay, which `sources` does not name: "
+        f"jobs/remove_prompts.py takes prompts out for good"
+    )
 
 
 def _distinct_id() -> Column:
