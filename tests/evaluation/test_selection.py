@@ -37,5 +37,5 @@ def test_a_group_stays_in_one_fold(groups: list[int], folds: int, seed: int) -> 
 
 def test_a_constant_gain_has_no_spread() -> None:
     baseline = np.random.default_rng(0).normal(size=30)
-    gain = paired_difference(baseline + 0.25, baseline, np.ones(30), 100, 0)
+    gain = paired_difference(baseline + 0.25, baseline, np.ones(30), np.arange(30), 100, 0)
     np.testing.assert_allclose([gain.mean, gain.low, gain.high], 0.25, atol=1e-12)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promptknn.evaluation.cosine import Doubles
-from promptknn.evaluation.selection import Groups, folds_of
+from promptknn.evaluation.cosine import Doubles, Groups
+from promptknn.evaluation.selection import folds_of
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ class EvaluateOptions(Evaluation):
             chosen.held_out,
             scores.cosines[:, baseline],
             scores.truths,
+            scores.groups,
             sampling.bootstrap_samples,
             sampling.seed,
         )
@@ -140,7 +141,9 @@ def counts(
 def record(context: Context, scores: Scores) -> Sequence[Estimate]:
     """Write an evaluation's rows, and give its estimates in the order of the variants."""
     sampling = context.settings.evaluation
-    estimates = bootstrap(scores.cosines, scores.truths, sampling.bootstrap_samples, sampling.seed)
+    estimates = bootstrap(
+        scores.cosines, scores.truths, scores.groups, sampling.bootstrap_samples, sampling.seed
+    )
     rows = [
         (name, found.mean, found.low, found.high, len(scores.cosines), int(scores.truths.sum()),
          scores.left_out, variant.k, variant.w1, variant.w2, scores.models.clip_identity,

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,7 +12,7 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError
-from promptknn.evaluation.cosine import Doubles
+from promptknn.evaluation.cosine import Doubles, Groups
 from promptknn.evaluation.groups import groups_of_images
 from promptknn.evaluation.neighbourhood import (
     SCORES,
@@ -51,7 +50,7 @@ class Scores:
     image_ids: Sequence[str]
     cosines: Doubles
     truths: Doubles
-    groups: npt.NDArray[np.int64]
+    groups: Groups
     signals: Doubles
     left_out: int
     models: Models

@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from promptknn.evaluation.cosine import Doubles, Estimate, bootstrap
-
-Groups = npt.NDArray[np.int64]
+from promptknn.evaluation.cosine import Doubles, Estimate, Groups, bootstrap
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,10 @@ def folds_of(groups: Groups, folds: int, seed: int) -> Groups:
 
 
 def paired_difference(
-    better: Doubles, baseline: Doubles, truths: Doubles, samples: int, seed: int
+    better: Doubles, baseline: Doubles, truths: Doubles, groups: Groups, samples: int, seed: int
 ) -> Estimate:
     """Estimate how much better one is than the other on the same images: bootstrap, 95 %."""
-    return bootstrap((better - baseline)[:, None], truths, samples, seed)[0]
+    return bootstrap((better - baseline)[:, None], truths, groups, samples, seed)[0]
 
 
 def _best(cosines: Doubles, truths: Doubles) -> int:
