@@ -20,9 +20,11 @@ from promptknn.index.shard import Texts
 from promptknn.index.write_shards import RESCORING_COLUMN
 from promptknn.prediction.candidates import candidates
 from promptknn.prediction.combination import Combination
+from promptknn.prediction.of_files import latest_of_files
 
 SCORES = (
-    "image_id string, image_name string, truths int, cosines array<double>, signals array<double>"
+    "image_id string, image_uri string, image_name string, truths int, cosines array<double>, "
+    "signals array<double>"
 )
 _IMAGES_A_SEARCH = 64
 
@@ -86,9 +88,10 @@ class _Prepared:
 def score_batches(
     handle: IndexHandle, variants: Sequence[Combination], left_out: Texts, models: Models
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that scores image_id, image_name, embedding and truths (unit vectors).
+    """Make the function that scores image_id, image_uri, image_name, embedding and truths.
 
-    Where a variant scores neighbours again it also takes rescoring_embedding.
+    The truths are unit vectors. Where a variant scores neighbours again it also takes
+    rescoring_embedding.
 
     Args:
         handle: the index.
@@ -122,6 +125,7 @@ def score_batches(
             cosines = [mean_cosines(*pair) for pair in zip(predicted, truths, strict=True)]
             yield pa.RecordBatch.from_pydict({
                 "image_id": batch.column("image_id"),
+                "image_uri": batch.column("image_uri"),
                 "image_name": batch.column("image_name"),
                 "truths": pa.array([len(vectors) for vectors in truths], pa.int32()),
                 "cosines": pa.array(cosines, pa.list_(pa.float64())),
@@ -132,13 +136,16 @@ def score_batches(
 
 
 def with_truths(images: DataFrame, truths: DataFrame) -> DataFrame:
-    """Put the vectors of its true prompts beside each image.
+    """Put the vectors of its true prompts beside each image that has any.
+
+    A file that was overwritten counts as it was embedded last.
 
     Args:
-        images: image_id, image_name and embedding.
+        images: image_id, image_uri, image_name, embedding and embedded_at.
         truths: image_name and vector, one row a pair.
     """
     grouped = truths.groupBy("image_name").agg(F.collect_list("vector").alias("truths"))
-    names = ["image_id", "image_name", "embedding", "truths"]
+    names = ["image_id", "image_uri", "image_name", "embedding", "truths"]
     again = [RESCORING_COLUMN] if RESCORING_COLUMN in images.columns else []
-    return images.join(grouped, "image_name").select(*names, *again)
+    evaluated = images.join(grouped, "image_name").select(*names, *again, "embedded_at")
+    return latest_of_files(evaluated, "embedded_at").drop("embedded_at")

@@ -21,7 +21,7 @@ from promptknn.evaluation.neighbourhood import (
     score_batches,
     with_truths,
 )
-from promptknn.evaluation.truths import image_name, read_truths
+from promptknn.evaluation.truths import check_names, image_name, read_truths
 from promptknn.index.active import active_index
 from promptknn.prediction.combination import Combination
 from promptknn.prediction.predict import embedded_images
@@ -73,6 +73,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
 
     Raises:
         MissingInputError: no truths are named, or none belongs to an embedded image.
+        SettingsError: the truths belong to two images of one name.
         ModelMismatchError: the active index was made with other models.
     """
     lake, settings = context.lake, context.settings
@@ -94,6 +95,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
     # Sorted here: Spark would score twice, once to sample the ranges of its sort.
     found = evaluated.mapInArrow(scoring, SCORES).toArrow().sort_by("image_id")
     names = found.column("image_name").to_pylist()
+    check_names(names, found.column("image_uri").to_pylist())
     return Scores(
         variants,
         found.column("image_id").to_pylist(),

@@ -1,8 +1,11 @@
 """True prompts of images, from COCO captions or a CSV, matched by the image's file name."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from promptknn.errors import SettingsError
 from promptknn.settings import CocoTruths, CsvTruths
 from promptknn.sources.coco import read_captions
 from promptknn.sources.reading import load
@@ -39,3 +42,24 @@ def read_truths(spark: SparkSession, settings: CocoTruths | CsvTruths) -> DataFr
 def image_name(uri: Column) -> Column:
     """Give the file name in a URI, without an image's extension."""
     return F.regexp_replace(F.element_at(F.split(uri, "/"), -1), _EXTENSION, "")
+
+
+def check_names(names: Sequence[str], uris: Sequence[str]) -> None:
+    """Check that no two evaluated images share the name by which truths know them.
+
+    Args:
+        names: of the images.
+        uris: where they were read, in the same order.
+
+    Raises:
+        SettingsError: two do.
+    """
+    first: dict[str, str] = {}
+    for name, uri in zip(names, uris, strict=True):
+        other = first.setdefault(name, uri)
+        if other != uri:
+            raise SettingsError(
+                f"Truths name images by file name, but {len(names):,} images have "
+                f"{len(set(names)):,} names, {other} and {uri} for instance: give `images.paths` "
+                f"no two files of one name, and `lake` a new folder, for this one keeps both."
+            )

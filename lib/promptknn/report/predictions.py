@@ -7,9 +7,10 @@ from pyspark.sql import functions as F
 
 from promptknn.lake import Lake
 from promptknn.prediction.latest import latest_prediction
+from promptknn.prediction.of_files import without_replaced
 from promptknn.report.bins import round_bins
 from promptknn.report.content import Distribution, Facts, Neighbour, Picture
-from promptknn.tables import EVALUATED_IMAGES, PREDICTIONS
+from promptknn.tables import EVALUATED_IMAGES, IMAGE_EMBEDDINGS, PREDICTIONS
 
 _NEIGHBOURS_SHOWN = 10
 # What is measured of each image: its title, and what it means.
@@ -44,14 +45,15 @@ class Predictions:
 
 
 def latest_predictions(lake: Lake) -> Predictions:
-    """Find the predictions of the settings that were used last.
+    """Find the predictions of the settings that were used last, a file's by its last content.
 
     Raises:
         MissingInputError: there are none.
     """
     last = latest_prediction(lake)
-    of_settings = F.col("settings_hash") == last.settings_hash
-    rows = _with_cosine(lake, lake.read(PREDICTIONS).where(of_settings))
+    of_settings = lake.read(PREDICTIONS).where(F.col("settings_hash") == last.settings_hash)
+    current = without_replaced(of_settings, lake.read_or_empty(IMAGE_EMBEDDINGS))
+    rows = _with_cosine(lake, current)
     figures = [
         kind(name).alias(f"{name}_{kind.__name__}")
         for name in _FIGURES
