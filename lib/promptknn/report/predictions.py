@@ -18,7 +18,10 @@ _FIGURES = {
     "agreement": ("Agreement", "1 where all neighbours say the same"),
     "mean_similarity": ("Similarity", "mean of the neighbours' similarities"),
     "confidence": ("Confidence", "expected cosine to the true prompt"),
-    "cosine": ("Cosine to the truth", "of E_pred, mean over an image's true prompts"),
+    "cosine": (
+        "Cosine to the truth",
+        "of E_pred, mean over an image's true prompts; evaluated without prompts too close to one",
+    ),
 }
 
 
@@ -71,10 +74,10 @@ def _with_cosine(lake: Lake, predictions: DataFrame) -> DataFrame:
     evaluated = lake.read_if_there(EVALUATED_IMAGES)
     if evaluated is None:
         return predictions.withColumn("cosine", F.lit(None).cast("double"))
-    latest = evaluated.groupBy("image_id", "settings_hash").agg(
-        F.max_by("cosine", "evaluated_at").alias("cosine")
-    )
-    return predictions.join(latest, ["image_id", "settings_hash"], "left")
+    # With the index too: a cosine by another one is not that of these neighbours.
+    key = ["image_id", "settings_hash", "index_version"]
+    latest = evaluated.groupBy(*key).agg(F.max_by("cosine", "evaluated_at").alias("cosine"))
+    return predictions.join(latest, key, "left")
 
 
 def distributions(predictions: Predictions) -> list[Distribution]:
