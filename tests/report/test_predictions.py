@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+import pytest
+
 from promptknn.lake import Lake
-from promptknn.report.predictions import latest_predictions
+from promptknn.report.predictions import choose, latest_predictions
 from promptknn.tables import EVALUATED_IMAGES, IMAGE_EMBEDDINGS, PREDICTIONS
 from tests.rows import add_rows
 
@@ -59,3 +61,28 @@ def test_a_cosine_of_another_index_is_not_that_of_these_neighbours(lake: Lake) -
         _add_cosine(lake, content, cosine, index, day)
     found = {row.image_id: row.cosine for row in latest_predictions(lake).rows.collect()}
     assert found == {_id("cat"): 0.6, _id("dog"): None}
+
+
+@pytest.mark.parametrize(
+    ("at_most", "shown", "words"),
+    [
+        (2, "09", "2 of 10 images: those of the highest and lowest cosine to the truth"),
+        (3, "089", "3 of 10 images: those of the highest and lowest cosine to the truth"),
+        (
+            6,
+            "012789",
+            "6 of 10 images: those with a cosine to the truth (4), and of the others those of the "
+            "highest and lowest agreement",
+        ),
+        (10, "0123456789", "All 10 images"),
+    ],
+)
+def test_images_with_a_cosine_come_first_and_the_rest_by_agreement(
+    lake: Lake, at_most: int, shown: str, words: str
+) -> None:
+    _add_images(lake, [(name, f"/a/{name}") for name in "0123456789"])
+    for content, cosine in (("0", 0.1), ("1", 0.2), ("8", 0.3), ("9", 0.4)):
+        _add_cosine(lake, content, cosine, "new", 1)
+    pictures, chosen = choose(latest_predictions(lake), at_most)
+    assert "".join(picture.name for picture in pictures) == shown
+    assert chosen == words
