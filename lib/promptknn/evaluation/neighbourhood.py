@@ -106,13 +106,14 @@ def score_batches(
         index = handle.open()
         for batch in pieces_of(batches, _IMAGES_A_SEARCH):
             found = index.search(from_arrow(batch.column("embedding")), k, left_out)
-            prepared: dict[tuple[float, int], _Prepared] = {}
+            prepared: dict[tuple[float, int, int], _Prepared] = {}
             for variant in variants:
-                option = (variant.rescoring, variant.captions)
+                option = _option(variant, k)
                 if option not in prepared:
-                    again = candidates(index, found, batch, models, variant, k)
+                    most = option[-1]
+                    again = candidates(index, found.first(most), batch, models, variant, most)
                     prepared[option] = _Prepared.of(*again, any_mapped)
-            of = [prepared[variant.rescoring, variant.captions] for variant in variants]
+            of = [prepared[_option(variant, k)] for variant in variants]
             predicted = np.stack(
                 [
                     variant.e_pred(own.similarities, own.sentence, own.mapped)
@@ -133,6 +134,15 @@ def score_batches(
             })  # fmt: skip
 
     return score
+
+
+def _option(variant: Combination, k: int) -> tuple[float, int, int]:
+    """Tell what a variant asks of candidates, k of which were found: how many it takes comes last.
+
+    Neighbours that are scored again are cut to the variant's own first: one that a prediction does
+    not find must not come up from behind.
+    """
+    return variant.rescoring, variant.captions, variant.k if variant.rescoring else k
 
 
 def with_truths(images: DataFrame, truths: DataFrame) -> DataFrame:
