@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError
+from promptknn.evaluation import calibrate
 from promptknn.evaluation.calibrate import CalibrateConfidence
 from promptknn.evaluation.evaluate import (
     Evaluate,
@@ -94,8 +95,15 @@ def test_each_kind_writes_its_rows(
 
 
 def test_calibration_fills_the_confidence_of_old_and_new_predictions(
-    run: Run, spark: SparkSession, settings: Settings, tmp_path: Path
+    run: Run,
+    spark: SparkSession,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    with pytest.raises(MissingInputError, match="on 3 images of unlike truths: name 20 or more"):
+        run(settings, CalibrateConfidence(tmp_path / "plots"))
+    monkeypatch.setattr(calibrate, "FEWEST_IMAGES", len(TRUTHS))
     predictions = Lake(spark, settings.lake, "").read(PREDICTIONS)
     assert predictions.where("confidence IS NOT NULL").count() == 0
     run(settings, CalibrateConfidence(tmp_path / "plots"))

@@ -98,10 +98,10 @@ class EvaluateOptions(Evaluation):
     def run(self, context: Context) -> Counts:
         sampling = context.settings.evaluation
         scores = score(context, options(context.settings))
-        found = dict(zip(scores.variants, record(context, scores), strict=True))
         chosen = nested_cross_validation(
             scores.cosines, scores.truths, scores.groups, sampling.folds, sampling.seed
         )
+        found = dict(zip(scores.variants, record(context, scores), strict=True))
         names = list(scores.variants)
         baseline = names.index(describe(PAPER))
         gain = paired_difference(

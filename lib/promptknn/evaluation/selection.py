@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from promptknn.errors import MissingInputError
 from promptknn.evaluation.cosine import Doubles, Estimate, Groups, bootstrap
 
 
@@ -33,6 +34,9 @@ def nested_cross_validation(
         groups: int64, (n,), images of one group stay in one fold.
         folds: how many.
         seed: decides which groups a fold gets.
+
+    Raises:
+        MissingInputError: there are fewer groups than folds.
     """
     fold_of = folds_of(groups, folds, seed)
     held_out = np.empty(len(cosines))
@@ -46,8 +50,17 @@ def nested_cross_validation(
 
 
 def folds_of(groups: Groups, folds: int, seed: int) -> Groups:
-    """Deal groups out to folds, by chance and evenly: int64, (n,), the fold of each image."""
+    """Deal groups out to folds, by chance and evenly: int64, (n,), the fold of each image.
+
+    Raises:
+        MissingInputError: some fold would get none.
+    """
     distinct = np.unique(groups)
+    if len(distinct) < folds:
+        raise MissingInputError(
+            f"{len(distinct):,} images of unlike truths are too few for {folds} folds: name more "
+            f"in `evaluation.truths`, or lower `evaluation.folds`."
+        )
     dealt = np.random.default_rng(seed).permutation(len(distinct)) % folds
     return np.asarray(dealt[np.searchsorted(distinct, groups)], dtype=np.int64)
 
