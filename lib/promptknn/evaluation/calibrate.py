@@ -12,7 +12,9 @@ from promptknn.evaluation.cosine import Groups
 from promptknn.evaluation.evaluate import Evaluation
 from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.variants import CONFIGURED
+from promptknn.extras import check_package
 from promptknn.prediction.predicted import prediction_hash
+from promptknn.settings import Settings
 from promptknn.stage import Context, Counts
 from promptknn.tables import CALIBRATIONS, PREDICTIONS
 
@@ -29,6 +31,10 @@ class CalibrateConfidence(Evaluation):
     def __init__(self, folder: Path) -> None:
         """Name the folder for the reliability plot."""
         self._folder = folder
+
+    def check(self, settings: Settings) -> None:
+        check_package("matplotlib", "report", "--calibrate")
+        super().check(settings)
 
     def run(self, context: Context) -> Counts:
         from promptknn.evaluation.plots import plot_reliability

@@ -13,7 +13,9 @@ from promptknn.evaluation.cosine import Estimate, bootstrap
 from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.selection import nested_cross_validation, paired_difference
 from promptknn.evaluation.show import estimates_table, options_table, paper_table
+from promptknn.evaluation.truths import named_truths
 from promptknn.evaluation.variants import PAPER, describe, grid, options, table_2, with_configured
+from promptknn.extras import check_package
 from promptknn.prediction.predicted import prediction_hash
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
@@ -28,12 +30,13 @@ from promptknn.tables import (
 
 
 class Evaluation(Stage):
-    """What every kind of evaluation reads and needs: the sentence model embeds the truths."""
+    """What every kind of evaluation reads and needs: truths, and the model that embeds them."""
 
     inputs = (IMAGE_EMBEDDINGS, INDEX_VERSIONS, PROMPT_EMBEDDINGS)
     outputs: tuple[Table, ...] = (EVALUATIONS,)
 
     def check(self, settings: Settings) -> None:
+        named_truths(settings.evaluation)
         check_sentence(settings.sentence)
 
 
@@ -78,6 +81,10 @@ class EvaluateGrid(Evaluation):
     def __init__(self, folder: Path) -> None:
         """Name the folder for the pictures."""
         self._folder = folder
+
+    def check(self, settings: Settings) -> None:
+        check_package("matplotlib", "report", "--grid")
+        super().check(settings)
 
     def run(self, context: Context) -> Counts:
         from promptknn.evaluation.plots import plot_grid

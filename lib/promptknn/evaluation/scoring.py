@@ -21,7 +21,7 @@ from promptknn.evaluation.neighbourhood import (
     score_batches,
     with_truths,
 )
-from promptknn.evaluation.truths import check_names, image_name, read_truths
+from promptknn.evaluation.truths import check_names, image_name, named_truths, read_truths
 from promptknn.index.active import active_index
 from promptknn.prediction.combination import Combination
 from promptknn.prediction.predict import embedded_images
@@ -110,12 +110,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
 
 
 def _embedded_truths(context: Context, models: Models, images: DataFrame) -> pa.Table:
-    if context.settings.evaluation.truths is None:
-        raise MissingInputError(
-            "No true prompts are named: set `evaluation.truths` to a COCO captions JSON "
-            "(kind: coco) or a CSV of image and prompt (kind: csv)."
-        )
-    pairs = read_truths(context.spark, context.settings.evaluation.truths)
+    pairs = read_truths(context.spark, named_truths(context.settings.evaluation))
     pairs = pairs.join(images.select("image_name").distinct(), "image_name", "left_semi")
     texts = pairs.select("truth").distinct().repartition(1)
     vectors = texts.mapInArrow(embed_truths(models), "truth string, vector array<float>")

@@ -5,13 +5,27 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.errors import SettingsError
-from promptknn.settings import CocoTruths, CsvTruths
+from promptknn.errors import MissingInputError, SettingsError
+from promptknn.settings import CocoTruths, CsvTruths, EvaluationSettings
 from promptknn.sources.coco import read_captions
 from promptknn.sources.reading import load
 from promptknn.sources.source import column
 
 _EXTENSION = r"(?i)\.(jpe?g|png|webp|gif|bmp|tiff?)$"
+
+
+def named_truths(settings: EvaluationSettings) -> CocoTruths | CsvTruths:
+    """Give the settings of the true prompts.
+
+    Raises:
+        MissingInputError: none are named.
+    """
+    if settings.truths is None:
+        raise MissingInputError(
+            "No true prompts are named: set `evaluation.truths` to a COCO captions JSON "
+            "(kind: coco) or a CSV of image and prompt (kind: csv)."
+        )
+    return settings.truths
 
 
 def read_truths(spark: SparkSession, settings: CocoTruths | CsvTruths) -> DataFrame:
