@@ -1,4 +1,5 @@
 -- One row is a method and its models, with the mean cosine to the true prompts last measured.
+-- All methods are here, those of a grid and of options too: the best of many owes some of its lead to chance.
 SELECT * EXCEPT (newest)
 FROM (
   SELECT

@@ -167,9 +167,9 @@ def main() -> int:
 
 def add_row(table: Table, label: str, before: Doubles, after: Doubles) -> Estimate:
     """Add a line to the table; gives the gain."""
-    ones = np.ones(len(before))
-    means = bootstrap(np.stack([before, after], axis=1), ones, 1000, 0)
-    gain = paired_difference(after, before, ones, 1000, 0)
+    ones, alone = np.ones(len(before)), np.arange(len(before))
+    means = bootstrap(np.stack([before, after], axis=1), ones, alone, 1000, 0)
+    gain = paired_difference(after, before, ones, alone, 1000, 0)
     texts = [f"{value:.3f}" for value in (*(mean.mean for mean in means), gain.mean)]
     table.add_row(label, str(len(before)), *texts, f"{gain.low:.3f} to {gain.high:.3f}")
     return gain

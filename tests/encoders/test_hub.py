@@ -174,6 +174,9 @@ def test_both_models_are_checked(no_hub: Path) -> None:
         Models.check(Settings(clip=VIT_H))
 
 
+TRUTHS = {"truths": {"kind": "csv", "path": "/a/truths.csv"}}
+
+
 @pytest.mark.parametrize(
     "stage", [CleanPrompts(), EmbedPrompts(), EmbedImages(), Evaluate(), EvaluatePaperTable()]
 )
@@ -181,10 +184,11 @@ def test_stages_look_for_the_sentence_model_before_they_start(no_hub: Path, stag
     missing = {
         "sentence": {"model": "maker/model"},
         "cleaning": {"vocabulary": {"mode": "drop_term"}},
+        "evaluation": TRUTHS,
     }
     with pytest.raises(ModelLoadError, match="sentence model 'maker/model'"):
         stage.check(Settings.model_validate(missing))
-    stage.check(Settings())
+    stage.check(Settings.model_validate({"evaluation": TRUTHS}))
 
 
 def test_cleaning_without_the_vocabulary_needs_no_model(no_hub: Path) -> None:

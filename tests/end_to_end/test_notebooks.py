@@ -73,11 +73,12 @@ def test_the_papers_combination_is_near_the_jobs(built_copy: Settings) -> None:
     assert first["against_job"].to_numpy().min() > 0.3
     now = datetime.now(UTC)
     rows = {
-        "variant": ["Clip", "Clip + KNN (10)"],
-        "mean_cosine": [0.4, 0.5],
-        "interval_low": [0.3, 0.4],
-        "interval_high": [0.5, 0.6],
-        "evaluated_at": [now, now],
+        "variant": ["Clip", "Clip + KNN (10)", "configured", "k=10, w1=0.6"],
+        "mean_cosine": [0.4, 0.5, 0.6, 0.7],
+        "interval_low": [0.3, 0.4, 0.5, 0.6],
+        "interval_high": [0.5, 0.6, 0.7, 0.8],
+        "evaluated_at": [now] * 4,
     }
     write_deltalake(f"{built_copy.lake}/evaluations", pa.table(rows))
-    assert len(_run("reproduce_paper", built_copy.lake)["measured"]) == 2
+    measured = _run("reproduce_paper", built_copy.lake)["measured"]
+    assert sorted(measured["variant"]) == ["Clip", "Clip + KNN (10)", "configured"]

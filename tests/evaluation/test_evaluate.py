@@ -7,8 +7,10 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from promptknn import extras
 from promptknn.encoders.models import Models
-from promptknn.errors import MissingInputError
+from promptknn.errors import EnvironmentMissingError, MissingInputError
+from promptknn.evaluation import calibrate
 from promptknn.evaluation.calibrate import CalibrateConfidence
 from promptknn.evaluation.evaluate import (
     Evaluate,
@@ -21,7 +23,7 @@ from promptknn.evaluation.variants import with_configured
 from promptknn.lake import Lake
 from promptknn.prediction.combination import Combination
 from promptknn.settings import Settings
-from promptknn.stage import Context
+from promptknn.stage import Context, Stage
 from promptknn.tables import EVALUATED_IMAGES, EVALUATIONS, PREDICTIONS
 from tests.conftest import Run
 from tests.small import changed
@@ -94,8 +96,15 @@ def test_each_kind_writes_its_rows(
 
 
 def test_calibration_fills_the_confidence_of_old_and_new_predictions(
-    run: Run, spark: SparkSession, settings: Settings, tmp_path: Path
+    run: Run,
+    spark: SparkSession,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    with pytest.raises(MissingInputError, match="on 3 images of unlike truths: name 20 or more"):
+        run(settings, CalibrateConfidence(tmp_path / "plots"))
+    monkeypatch.setattr(calibrate, "FEWEST_IMAGES", len(TRUTHS))
     predictions = Lake(spark, settings.lake, "").read(PREDICTIONS)
     assert predictions.where("confidence IS NOT NULL").count() == 0
     run(settings, CalibrateConfidence(tmp_path / "plots"))
@@ -104,9 +113,33 @@ def test_calibration_fills_the_confidence_of_old_and_new_predictions(
     assert (tmp_path / "plots" / "reliability.png").exists()
 
 
-def test_evaluation_without_truths_says_what_to_set(run: Run, built_copy: Settings) -> None:
-    with pytest.raises(MissingInputError, match=r"set `evaluation.truths`"):
-        run(built_copy, Evaluate())
+def _every_kind(folder: Path) -> list[Stage]:
+    plotted = [EvaluateGrid(folder), CalibrateConfidence(folder)]
+    return [Evaluate(), EvaluatePaperTable(), EvaluateOptions(), *plotted]
+
+
+def test_evaluation_without_truths_says_what_to_set_before_it_starts(tmp_path: Path) -> None:
+    for stage in _every_kind(tmp_path):
+        with pytest.raises(MissingInputError, match=r"set `evaluation.truths`"):
+            stage.check(Settings())
+
+
+def test_what_is_plotted_needs_the_extra_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truths = {"truths": {"kind": "csv", "path": "/a/truths.csv"}}
+    settings = Settings.model_validate({"evaluation": truths})
+    for stage in _every_kind(tmp_path):
+        stage.check(settings)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    for stage, option in (
+        (EvaluateGrid(tmp_path), "--grid"),
+        (CalibrateConfidence(tmp_path), "--calibrate"),
+    ):
+        said = f"^{option} needs the Python package matplotlib: .* `report`"
+        with pytest.raises(EnvironmentMissingError, match=said):
+            stage.check(settings)
+    Evaluate().check(settings)
 
 
 def test_truths_of_other_images_are_refused(run: Run, settings: Settings) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from promptknn.errors import MissingInputError
-from promptknn.evaluation.truths import read_truths
+from promptknn.errors import MissingInputError, SettingsError
+from promptknn.evaluation.truths import check_names, read_truths
 from promptknn.settings import CocoTruths, CsvTruths
 
 
@@ -41,3 +41,11 @@ def test_a_missing_column_is_named(spark: SparkSession, tmp_path: Path) -> None:
         MissingInputError, match=r"no column 'image'.*evaluation.truths.image_column"
     ):
         read_truths(spark, CsvTruths(kind="csv", path=str(file)))
+
+
+@pytest.mark.parametrize("other", ["/val/cat.png", "/train/cat.jpg"])
+def test_images_that_share_a_name_are_refused(other: str) -> None:
+    uris = ["/train/cat.png", "/train/dog.png", other]
+    with pytest.raises(SettingsError, match=rf"3 images have 2 names, {uris[0]} and {other} for"):
+        check_names(["cat", "dog", "cat"], uris)
+    check_names(["cat", "dog"], uris[:2])

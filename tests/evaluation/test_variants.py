@@ -1,4 +1,11 @@
-from promptknn.evaluation.variants import describe, grid, options, table_2, with_configured
+from promptknn.evaluation.variants import (
+    PAPER_ROWS,
+    describe,
+    grid,
+    options,
+    table_2,
+    with_configured,
+)
 from promptknn.prediction.combination import Combination
 from promptknn.settings import EvaluationSettings, PredictionSettings, Settings
 
@@ -38,3 +45,9 @@ def test_options_are_those_the_settings_allow() -> None:
     assert {option.rescoring for option in options(Settings()).values()} == {0.0}
     assert {option.captions for option in options(other).values()} == {0}
     assert {option.rescoring for option in options(other).values()} == {0.0, 0.25, 0.5, 0.75}
+
+
+def test_rows_of_the_paper_are_told_by_their_names() -> None:
+    assert all(name.startswith(PAPER_ROWS) for name in table_2(EvaluationSettings()))
+    others = [*grid(EvaluationSettings()), *options(Settings())]
+    assert not any(name.startswith(PAPER_ROWS) for name in others)

@@ -44,6 +44,13 @@ def test_each_query_keeps_its_own_best(parts: list[list[list[float]]], k: int) -
         assert not filled[len(best) :].any()
 
 
+def test_the_first_are_taken_as_far_as_there_are_any() -> None:
+    part = part_of(0, [[0.1], [0.2, 0.3]])
+    assert part.first(1).prompt_ids.tolist() == [["00-0"], ["00-0"]]
+    assert part.first(1).similarities.shape == part.first(1).shards.shape == (2, 1)
+    np.testing.assert_array_equal(part.first(9).ordinals, part.ordinals)
+
+
 def test_rows_are_taken_together() -> None:
     part = part_of(0, [[0.1], [0.2, 0.3]])
     chosen = part.rows(np.array([False, True]))

@@ -1,5 +1,6 @@
 """The options that change which neighbours are combined, through the real stages."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +91,13 @@ def test_a_second_model_scores_again_and_captions_join(
     truths.write_text("image,prompt\nchelsea,a tabby cat\ncoffee,a cup of espresso\n")
     evaluated = changed(both, evaluation__truths={"kind": "csv", "path": str(truths)})
     context = Context(spark, lake, evaluated, lambda done, total: None)
-    scores = score(context, {CONFIGURED: evaluated.prediction.combination})
+    configured = evaluated.prediction.combination
+    # One that takes more neighbours changes nothing for it.
+    more = replace(configured, k=2 * configured.k)
+    scores = score(context, {"more": more, CONFIGURED: configured})
     truth = first.sentence_encoder().encode_texts(["a tabby cat"])[0]
     (cat,) = [row for row in rows if row.image_uri.endswith("chelsea.png")]
     predicted = np.asarray(cat.embedding, dtype=np.float32)
-    assert scores.cosines.shape == (2, 1)
+    assert scores.cosines.shape == (2, 2)
     expected = truth @ predicted / np.linalg.norm(predicted)
-    assert np.abs(scores.cosines - expected).min() == pytest.approx(0, abs=1e-3)
+    assert np.abs(scores.cosines[:, 1] - expected).min() == pytest.approx(0, abs=1e-3)

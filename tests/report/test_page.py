@@ -75,6 +75,12 @@ def test_headings_leave_out_no_level(markup: Markup) -> None:
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
+def test_what_the_cosine_to_the_truth_leaves_out_is_said_where_there_is_one() -> None:
+    says = "evaluated without prompts that are too close to a truth"
+    assert says in page(report(picture("cat.png", 0.9, 0.5), picture("dog.png", 0.2)))
+    assert says not in page(report())
+
+
 def test_bars_are_as_long_as_similarities_say() -> None:
     found = [Neighbour(1, "near", 0.4), Neighbour(2, "half", 0.2), Neighbour(3, "none", -0.1)]
     markup = Markup(page(report(replace(picture("cat.png", 0.5), neighbours=found))))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from promptknn.errors import MissingInputError
 from promptknn.lake import Lake
@@ -90,8 +91,11 @@ def test_truths_and_their_cosines_are_shown(
     coffee = next(picture for picture in pictures if picture.name == "coffee.png")
     assert coffee.cosine == 0.7
     assert coffee.truths == ("a cup of coffee", "an espresso")
-    assert [(p.cosine, p.truths) for p in pictures if p is not coffee] in ([], [(None, ())])
-    assert chosen.endswith("of the highest and lowest cosine to the truth")
+    others = predictions.rows.where("image_uri NOT LIKE '%coffee%'").orderBy(F.desc("agreement"))
+    (other,) = [picture for picture in pictures if picture is not coffee]
+    assert (other.cosine, other.truths) == (None, ())
+    assert other.uri == others.first().image_uri
+    assert chosen.startswith("2 of 3 images: those with a cosine to the truth (1), and of the")
     assert [one.title for one in distributions(predictions)][-1] == "Cosine to the truth"
 
 

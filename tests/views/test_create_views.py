@@ -72,6 +72,13 @@ def viewed(
             EVALUATED_IMAGES,
             PREDICTIONS,
         )
+    # The last one is of another index, and so of other neighbours than those predicted.
+    lake.sql(
+        "INSERT INTO {0} SELECT image_id, settings_hash, 0.9, 1, 'other', "
+        "TIMESTAMP '2026-01-03', 'day 3' FROM {1}",
+        EVALUATED_IMAGES,
+        PREDICTIONS,
+    )
     _add(
         lake, REJECTED_IMAGES,
         "'/pictures/broken.png', 7, now(), 'clip', 'truncated', 'cut', now(), 'a-run'",

@@ -6,13 +6,20 @@ import numpy as np
 from pyspark.sql import functions as F
 from rich.console import Group
 
+from promptknn.errors import MissingInputError
 from promptknn.evaluation.calibration import fit, held_out
+from promptknn.evaluation.cosine import Groups
 from promptknn.evaluation.evaluate import Evaluation
 from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.variants import CONFIGURED
+from promptknn.extras import check_package
 from promptknn.prediction.predicted import prediction_hash
+from promptknn.settings import Settings
 from promptknn.stage import Context, Counts
 from promptknn.tables import CALIBRATIONS, PREDICTIONS
+
+# Three numbers are fitted: to fewer images they would fit by chance.
+FEWEST_IMAGES = 20
 
 
 class CalibrateConfidence(Evaluation):
@@ -25,11 +32,16 @@ class CalibrateConfidence(Evaluation):
         """Name the folder for the reliability plot."""
         self._folder = folder
 
+    def check(self, settings: Settings) -> None:
+        check_package("matplotlib", "report", "--calibrate")
+        super().check(settings)
+
     def run(self, context: Context) -> Counts:
         from promptknn.evaluation.plots import plot_reliability
 
         settings = context.settings
         scores = score(context, {CONFIGURED: settings.prediction.combination})
+        check_unlike_images(scores.groups)
         cosines = scores.cosines[:, 0]
         expected = held_out(
             scores.signals,
@@ -73,3 +85,17 @@ class CalibrateConfidence(Evaluation):
             PREDICTIONS,
         )
         return int(changed.collect()[0][0])
+
+
+def check_unlike_images(groups: Groups) -> None:
+    """Check that there are images enough to calibrate on, those of near-duplicate truths being one.
+
+    Raises:
+        MissingInputError: there are too few.
+    """
+    unlike = len(np.unique(groups))
+    if unlike < FEWEST_IMAGES:
+        raise MissingInputError(
+            f"Confidence cannot be calibrated on {unlike:,} images of unlike truths: name "
+            f"{FEWEST_IMAGES} or more in `evaluation.truths`."
+        )

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promptknn.evaluation.cosine import Doubles
-from promptknn.evaluation.selection import Groups, folds_of
+from promptknn.evaluation.cosine import Doubles, Groups
+from promptknn.evaluation.selection import folds_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,11 @@ def fit(signals: Doubles, cosines: Doubles, truths: Doubles) -> Calibration:
 def held_out(
     signals: Doubles, cosines: Doubles, truths: Doubles, groups: Groups, folds: int, seed: int
 ) -> Doubles:
-    """Expect each image's cosine from a fit that has not seen its group: float64, (n,)."""
+    """Expect each image's cosine from a fit that has not seen its group: float64, (n,).
+
+    Raises:
+        MissingInputError: there are fewer groups than folds.
+    """
     fold_of = folds_of(groups, folds, seed)
     expected = np.empty(len(cosines))
     for fold in range(folds):

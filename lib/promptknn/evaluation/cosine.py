@@ -8,6 +8,7 @@ import numpy.typing as npt
 from promptknn.encoders.encoder import Vectors
 
 Doubles = npt.NDArray[np.float64]
+Groups = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,28 +37,35 @@ def mean_cosines(predicted: Vectors, truths: Vectors) -> Doubles:
     return cosines
 
 
-def bootstrap(cosines: Doubles, truths: Doubles, samples: int, seed: int) -> list[Estimate]:
+def bootstrap(
+    cosines: Doubles, truths: Doubles, groups: Groups, samples: int, seed: int
+) -> list[Estimate]:
     """Estimate the mean over all pairs of image and truth, and how sure it is.
 
-    Images are drawn, not pairs: the captions of one image are alike. All variants see the same
-    draws, so that the difference of two columns is a paired one.
+    Groups are drawn, not pairs or images: the captions of one image are alike, and so are images
+    of near-duplicate truths. All variants see the same draws, so that the difference of two columns
+    is a paired one.
 
     Args:
         cosines: float64, (n, v), mean cosine of each image and variant.
         truths: float64, (n,), how many truths each image has.
+        groups: int64, (n,), images of one group are drawn together.
         samples: bootstrap samples.
         seed: decides the draws.
 
     Returns:
         An estimate for each variant, by the percentiles 2.5 and 97.5.
     """
+    distinct, group_of = np.unique(groups, return_inverse=True)
+    count = len(distinct)
+    weights = np.bincount(group_of, weights=truths)
+    sums = np.zeros((count, cosines.shape[1]))
+    np.add.at(sums, group_of, truths[:, None] * cosines)
     draw = np.random.default_rng(seed)
-    images = len(cosines)
     means = np.empty((samples, cosines.shape[1]))
     for sample in range(samples):
-        drawn = draw.integers(0, images, images)
-        weights = truths[drawn]
-        means[sample] = weights @ cosines[drawn] / weights.sum()
+        drawn = draw.integers(0, count, count)
+        means[sample] = sums[drawn].sum(axis=0) / weights[drawn].sum()
     whole = truths @ cosines / truths.sum()
     low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return [Estimate(*map(float, parts)) for parts in zip(whole, low, high, strict=True)]

@@ -13,7 +13,9 @@ from promptknn.evaluation.cosine import Estimate, bootstrap
 from promptknn.evaluation.scoring import Scores, score
 from promptknn.evaluation.selection import nested_cross_validation, paired_difference
 from promptknn.evaluation.show import estimates_table, options_table, paper_table
+from promptknn.evaluation.truths import named_truths
 from promptknn.evaluation.variants import PAPER, describe, grid, options, table_2, with_configured
+from promptknn.extras import check_package
 from promptknn.prediction.predicted import prediction_hash
 from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
@@ -28,12 +30,13 @@ from promptknn.tables import (
 
 
 class Evaluation(Stage):
-    """What every kind of evaluation reads and needs: the sentence model embeds the truths."""
+    """What every kind of evaluation reads and needs: truths, and the model that embeds them."""
 
     inputs = (IMAGE_EMBEDDINGS, INDEX_VERSIONS, PROMPT_EMBEDDINGS)
     outputs: tuple[Table, ...] = (EVALUATIONS,)
 
     def check(self, settings: Settings) -> None:
+        named_truths(settings.evaluation)
         check_sentence(settings.sentence)
 
 
@@ -79,6 +82,10 @@ class EvaluateGrid(Evaluation):
         """Name the folder for the pictures."""
         self._folder = folder
 
+    def check(self, settings: Settings) -> None:
+        check_package("matplotlib", "report", "--grid")
+        super().check(settings)
+
     def run(self, context: Context) -> Counts:
         from promptknn.evaluation.plots import plot_grid
 
@@ -98,16 +105,17 @@ class EvaluateOptions(Evaluation):
     def run(self, context: Context) -> Counts:
         sampling = context.settings.evaluation
         scores = score(context, options(context.settings))
-        found = dict(zip(scores.variants, record(context, scores), strict=True))
         chosen = nested_cross_validation(
             scores.cosines, scores.truths, scores.groups, sampling.folds, sampling.seed
         )
+        found = dict(zip(scores.variants, record(context, scores), strict=True))
         names = list(scores.variants)
         baseline = names.index(describe(PAPER))
         gain = paired_difference(
             chosen.held_out,
             scores.cosines[:, baseline],
             scores.truths,
+            scores.groups,
             sampling.bootstrap_samples,
             sampling.seed,
         )
@@ -140,7 +148,9 @@ def counts(
 def record(context: Context, scores: Scores) -> Sequence[Estimate]:
     """Write an evaluation's rows, and give its estimates in the order of the variants."""
     sampling = context.settings.evaluation
-    estimates = bootstrap(scores.cosines, scores.truths, sampling.bootstrap_samples, sampling.seed)
+    estimates = bootstrap(
+        scores.cosines, scores.truths, scores.groups, sampling.bootstrap_samples, sampling.seed
+    )
     rows = [
         (name, found.mean, found.low, found.high, len(scores.cosines), int(scores.truths.sum()),
          scores.left_out, variant.k, variant.w1, variant.w2, scores.models.clip_identity,

@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from promptknn.arrow_vectors import from_arrow
+from promptknn.evaluation.cosine import Groups
 
 _ROWS_AT_ONCE = 1024
 
 
-def groups_of_images(
-    names: Sequence[str], truths: pa.Table, similarity: float
-) -> npt.NDArray[np.int64]:
+def groups_of_images(names: Sequence[str], truths: pa.Table, similarity: float) -> Groups:
     """Number the groups.
 
     Args:

@@ -20,9 +20,11 @@ from promptknn.index.shard import Texts
 from promptknn.index.write_shards import RESCORING_COLUMN
 from promptknn.prediction.candidates import candidates
 from promptknn.prediction.combination import Combination
+from promptknn.prediction.of_files import latest_of_files
 
 SCORES = (
-    "image_id string, image_name string, truths int, cosines array<double>, signals array<double>"
+    "image_id string, image_uri string, image_name string, truths int, cosines array<double>, "
+    "signals array<double>"
 )
 _IMAGES_A_SEARCH = 64
 
@@ -86,9 +88,10 @@ class _Prepared:
 def score_batches(
     handle: IndexHandle, variants: Sequence[Combination], left_out: Texts, models: Models
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that scores image_id, image_name, embedding and truths (unit vectors).
+    """Make the function that scores image_id, image_uri, image_name, embedding and truths.
 
-    Where a variant scores neighbours again it also takes rescoring_embedding.
+    The truths are unit vectors. Where a variant scores neighbours again it also takes
+    rescoring_embedding.
 
     Args:
         handle: the index.
@@ -103,13 +106,14 @@ def score_batches(
         index = handle.open()
         for batch in pieces_of(batches, _IMAGES_A_SEARCH):
             found = index.search(from_arrow(batch.column("embedding")), k, left_out)
-            prepared: dict[tuple[float, int], _Prepared] = {}
+            prepared: dict[tuple[float, int, int], _Prepared] = {}
             for variant in variants:
-                option = (variant.rescoring, variant.captions)
+                option = _option(variant, k)
                 if option not in prepared:
-                    again = candidates(index, found, batch, models, variant, k)
+                    most = option[-1]
+                    again = candidates(index, found.first(most), batch, models, variant, most)
                     prepared[option] = _Prepared.of(*again, any_mapped)
-            of = [prepared[variant.rescoring, variant.captions] for variant in variants]
+            of = [prepared[_option(variant, k)] for variant in variants]
             predicted = np.stack(
                 [
                     variant.e_pred(own.similarities, own.sentence, own.mapped)
@@ -122,6 +126,7 @@ def score_batches(
             cosines = [mean_cosines(*pair) for pair in zip(predicted, truths, strict=True)]
             yield pa.RecordBatch.from_pydict({
                 "image_id": batch.column("image_id"),
+                "image_uri": batch.column("image_uri"),
                 "image_name": batch.column("image_name"),
                 "truths": pa.array([len(vectors) for vectors in truths], pa.int32()),
                 "cosines": pa.array(cosines, pa.list_(pa.float64())),
@@ -131,14 +136,26 @@ def score_batches(
     return score
 
 
+def _option(variant: Combination, k: int) -> tuple[float, int, int]:
+    """Tell what a variant asks of candidates, k of which were found: how many it takes comes last.
+
+    Neighbours that are scored again are cut to the variant's own first: one that a prediction does
+    not find must not come up from behind.
+    """
+    return variant.rescoring, variant.captions, variant.k if variant.rescoring else k
+
+
 def with_truths(images: DataFrame, truths: DataFrame) -> DataFrame:
-    """Put the vectors of its true prompts beside each image.
+    """Put the vectors of its true prompts beside each image that has any.
+
+    A file that was overwritten counts as it was embedded last.
 
     Args:
-        images: image_id, image_name and embedding.
+        images: image_id, image_uri, image_name, embedding and embedded_at.
         truths: image_name and vector, one row a pair.
     """
     grouped = truths.groupBy("image_name").agg(F.collect_list("vector").alias("truths"))
-    names = ["image_id", "image_name", "embedding", "truths"]
+    names = ["image_id", "image_uri", "image_name", "embedding", "truths"]
     again = [RESCORING_COLUMN] if RESCORING_COLUMN in images.columns else []
-    return images.join(grouped, "image_name").select(*names, *again)
+    evaluated = images.join(grouped, "image_name").select(*names, *again, "embedded_at")
+    return latest_of_files(evaluated, "embedded_at").drop("embedded_at")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,7 +12,7 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError
-from promptknn.evaluation.cosine import Doubles
+from promptknn.evaluation.cosine import Doubles, Groups
 from promptknn.evaluation.groups import groups_of_images
 from promptknn.evaluation.neighbourhood import (
     SCORES,
@@ -22,7 +21,7 @@ from promptknn.evaluation.neighbourhood import (
     score_batches,
     with_truths,
 )
-from promptknn.evaluation.truths import image_name, read_truths
+from promptknn.evaluation.truths import check_names, image_name, named_truths, read_truths
 from promptknn.index.active import active_index
 from promptknn.prediction.combination import Combination
 from promptknn.prediction.predict import embedded_images
@@ -51,7 +50,7 @@ class Scores:
     image_ids: Sequence[str]
     cosines: Doubles
     truths: Doubles
-    groups: npt.NDArray[np.int64]
+    groups: Groups
     signals: Doubles
     left_out: int
     models: Models
@@ -74,6 +73,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
 
     Raises:
         MissingInputError: no truths are named, or none belongs to an embedded image.
+        SettingsError: the truths belong to two images of one name.
         ModelMismatchError: the active index was made with other models.
     """
     lake, settings = context.lake, context.settings
@@ -95,6 +95,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
     # Sorted here: Spark would score twice, once to sample the ranges of its sort.
     found = evaluated.mapInArrow(scoring, SCORES).toArrow().sort_by("image_id")
     names = found.column("image_name").to_pylist()
+    check_names(names, found.column("image_uri").to_pylist())
     return Scores(
         variants,
         found.column("image_id").to_pylist(),
@@ -109,12 +110,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
 
 
 def _embedded_truths(context: Context, models: Models, images: DataFrame) -> pa.Table:
-    if context.settings.evaluation.truths is None:
-        raise MissingInputError(
-            "No true prompts are named: set `evaluation.truths` to a COCO captions JSON "
-            "(kind: coco) or a CSV of image and prompt (kind: csv)."
-        )
-    pairs = read_truths(context.spark, context.settings.evaluation.truths)
+    pairs = read_truths(context.spark, named_truths(context.settings.evaluation))
     pairs = pairs.join(images.select("image_name").distinct(), "image_name", "left_semi")
     texts = pairs.select("truth").distinct().repartition(1)
     vectors = texts.mapInArrow(embed_truths(models), "truth string, vector array<float>")

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from promptknn.evaluation.cosine import Doubles, Estimate, bootstrap
-
-Groups = npt.NDArray[np.int64]
+from promptknn.errors import MissingInputError
+from promptknn.evaluation.cosine import Doubles, Estimate, Groups, bootstrap
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,9 @@ def nested_cross_validation(
         groups: int64, (n,), images of one group stay in one fold.
         folds: how many.
         seed: decides which groups a fold gets.
+
+    Raises:
+        MissingInputError: there are fewer groups than folds.
     """
     fold_of = folds_of(groups, folds, seed)
     held_out = np.empty(len(cosines))
@@ -49,17 +50,26 @@ def nested_cross_validation(
 
 
 def folds_of(groups: Groups, folds: int, seed: int) -> Groups:
-    """Deal groups out to folds, by chance and evenly: int64, (n,), the fold of each image."""
+    """Deal groups out to folds, by chance and evenly: int64, (n,), the fold of each image.
+
+    Raises:
+        MissingInputError: some fold would get none.
+    """
     distinct = np.unique(groups)
+    if len(distinct) < folds:
+        raise MissingInputError(
+            f"{len(distinct):,} images of unlike truths are too few for {folds} folds: name more "
+            f"in `evaluation.truths`, or lower `evaluation.folds`."
+        )
     dealt = np.random.default_rng(seed).permutation(len(distinct)) % folds
     return np.asarray(dealt[np.searchsorted(distinct, groups)], dtype=np.int64)
 
 
 def paired_difference(
-    better: Doubles, baseline: Doubles, truths: Doubles, samples: int, seed: int
+    better: Doubles, baseline: Doubles, truths: Doubles, groups: Groups, samples: int, seed: int
 ) -> Estimate:
     """Estimate how much better one is than the other on the same images: bootstrap, 95 %."""
-    return bootstrap((better - baseline)[:, None], truths, samples, seed)[0]
+    return bootstrap((better - baseline)[:, None], truths, groups, samples, seed)[0]
 
 
 def _best(cosines: Doubles, truths: Doubles) -> int:

@@ -71,6 +71,7 @@ def options_table(
             scores.cosines[:, place],
             scores.cosines[:, baseline],
             scores.truths,
+            scores.groups,
             sampling.bootstrap_samples,
             sampling.seed,
         )

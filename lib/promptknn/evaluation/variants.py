@@ -8,6 +8,8 @@ from promptknn.settings import EvaluationSettings, PredictionSettings, Settings
 
 PAPER = Combination()
 CONFIGURED = "configured"
+# What the name of every row of table 2 begins with, and of no grid or option.
+PAPER_ROWS = "Clip"
 _WEIGHTED: tuple[dict[str, object], ...] = (
     {},
     {"weighting": "power", "power": 2.0},
@@ -26,8 +28,8 @@ _RESCORING = (0.25, 0.5, 0.75)
 
 def table_2(evaluation: EvaluationSettings) -> dict[str, Combination]:
     """Name the rows of the paper's table 2."""
-    rows = {"Clip": Combination(k=1, w1=0.0, w2=1.0)}
-    rows.update({f"Clip + KNN ({k})": Combination(k=k) for k in evaluation.neighbours})
+    rows = {PAPER_ROWS: Combination(k=1, w1=0.0, w2=1.0)}
+    rows.update({f"{PAPER_ROWS} + KNN ({k})": Combination(k=k) for k in evaluation.neighbours})
     return rows
 
 

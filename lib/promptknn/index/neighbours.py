@@ -41,6 +41,15 @@ class Neighbours:
             self.ordinals[chosen],
         )
 
+    def first(self, k: int) -> "Neighbours":
+        """Take the k nearest of each query, or all there are."""
+        return Neighbours(
+            self.similarities[:, :k],
+            self.prompt_ids[:, :k],
+            self.shards[:, :k],
+            self.ordinals[:, :k],
+        )
+
 
 def merge(parts: list[Neighbours], k: int) -> Neighbours:
     """Merge the answers of shards into the k best, ties in the order of prompt_id.

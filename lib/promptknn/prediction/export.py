@@ -3,12 +3,13 @@
 from typing import Literal, get_args
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.errors import MissingInputError, SettingsError, reason
 from promptknn.evaluation.truths import image_name
 from promptknn.prediction.latest import latest_prediction
+from promptknn.prediction.of_files import latest_of_files
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import IMAGE_EMBEDDINGS, PREDICTIONS, REJECTED_IMAGES
 
@@ -110,10 +111,8 @@ def submission(predictions: DataFrame, embedded: DataFrame, rejected: DataFrame)
         .join(predictions, key)
         .select(F.col("copy").alias("image_uri"), *columns[1:])
     )
-    last = Window.partitionBy("image_uri").orderBy(F.desc("read_at"))
-    every = own.unionByName(copies).withColumn("place", F.row_number().over(last))
     name = image_name(F.col("image_uri")).alias("imgId")
-    return every.where("place = 1").select(name, "dim", "embedding")
+    return latest_of_files(own.unionByName(copies), "read_at").select(name, "dim", "embedding")
 
 
 def check_names(rows: DataFrame) -> int:

@@ -7,9 +7,10 @@ from pyspark.sql import functions as F
 
 from promptknn.lake import Lake
 from promptknn.prediction.latest import latest_prediction
+from promptknn.prediction.of_files import without_replaced
 from promptknn.report.bins import round_bins
 from promptknn.report.content import Distribution, Facts, Neighbour, Picture
-from promptknn.tables import EVALUATED_IMAGES, PREDICTIONS
+from promptknn.tables import EVALUATED_IMAGES, IMAGE_EMBEDDINGS, PREDICTIONS
 
 _NEIGHBOURS_SHOWN = 10
 # What is measured of each image: its title, and what it means.
@@ -17,7 +18,10 @@ _FIGURES = {
     "agreement": ("Agreement", "1 where all neighbours say the same"),
     "mean_similarity": ("Similarity", "mean of the neighbours' similarities"),
     "confidence": ("Confidence", "expected cosine to the true prompt"),
-    "cosine": ("Cosine to the truth", "of E_pred, mean over an image's true prompts"),
+    "cosine": (
+        "Cosine to the truth",
+        "of E_pred, mean over an image's true prompts; evaluated without prompts too close to one",
+    ),
 }
 
 
@@ -29,7 +33,8 @@ class Predictions:
         rows: of the table predictions, and `cosine`.
         facts: what holds for all of them.
         run_id: the run that wrote the latest.
-        summary: minimum, maximum and mean of each figure.
+        summary: how many images there are and how many of them were evaluated; minimum, maximum
+            and mean of each figure.
     """
 
     rows: DataFrame
@@ -38,26 +43,28 @@ class Predictions:
     summary: Row
 
     @property
-    def evaluated(self) -> bool:
-        """Whether any image has a cosine to its truth."""
-        return self.summary["cosine_mean"] is not None
+    def evaluated(self) -> int:
+        """How many images have a cosine to their truth."""
+        return int(self.summary["evaluated"])
 
 
 def latest_predictions(lake: Lake) -> Predictions:
-    """Find the predictions of the settings that were used last.
+    """Find the predictions of the settings that were used last, a file's by its last content.
 
     Raises:
         MissingInputError: there are none.
     """
     last = latest_prediction(lake)
-    of_settings = F.col("settings_hash") == last.settings_hash
-    rows = _with_cosine(lake, lake.read(PREDICTIONS).where(of_settings))
+    of_settings = lake.read(PREDICTIONS).where(F.col("settings_hash") == last.settings_hash)
+    current = without_replaced(of_settings, lake.read_or_empty(IMAGE_EMBEDDINGS))
+    rows = _with_cosine(lake, current)
     figures = [
         kind(name).alias(f"{name}_{kind.__name__}")
         for name in _FIGURES
         for kind in (F.min, F.max, F.mean)
     ]
-    summary = rows.agg(F.count(F.lit(1)).alias("images"), *figures).collect()[0]
+    counts = [F.count(F.lit(1)).alias("images"), F.count("cosine").alias("evaluated")]
+    summary = rows.agg(*counts, *figures).collect()[0]
     facts = Facts(
         lake.location, last.settings_hash, last.clip_model, last.sentence_model,
         last.index_version, last.k, last.w1, last.w2, summary.images, last.predicted_at,
@@ -69,10 +76,10 @@ def _with_cosine(lake: Lake, predictions: DataFrame) -> DataFrame:
     evaluated = lake.read_if_there(EVALUATED_IMAGES)
     if evaluated is None:
         return predictions.withColumn("cosine", F.lit(None).cast("double"))
-    latest = evaluated.groupBy("image_id", "settings_hash").agg(
-        F.max_by("cosine", "evaluated_at").alias("cosine")
-    )
-    return predictions.join(latest, ["image_id", "settings_hash"], "left")
+    # With the index too: a cosine by another one is not that of these neighbours.
+    key = ["image_id", "settings_hash", "index_version"]
+    latest = evaluated.groupBy(*key).agg(F.max_by("cosine", "evaluated_at").alias("cosine"))
+    return predictions.join(latest, key, "left")
 
 
 def distributions(predictions: Predictions) -> list[Distribution]:
@@ -113,11 +120,12 @@ def _bin(value: Column, first: float, step: float, count: int) -> Column:
 def choose(predictions: Predictions, at_most: int) -> tuple[list[Picture], str]:
     """Choose the images that are shown: all, or as many of the best as of the worst.
 
+    Best and worst are by the cosine to the truth where there is one, the rest by agreement.
+
     Returns:
         The images, sorted by name and without a thumbnail, and which they are in words.
     """
-    figure = "cosine" if predictions.evaluated else "agreement"
-    images = predictions.facts.images
+    images, evaluated = predictions.facts.images, predictions.evaluated
     shown = predictions.rows.select(
         "image_id", "image_uri", "predicted_prompt", "mean_similarity", "agreement", "confidence",
         "cosine", F.slice("neighbours", 1, _NEIGHBOURS_SHOWN).alias("neighbours"),
@@ -125,13 +133,29 @@ def choose(predictions: Predictions, at_most: int) -> tuple[list[Picture], str]:
     if images <= at_most:
         rows = shown.limit(at_most).collect()
         return _pictures(rows), f"All {images:,} images"
-    half = at_most // 2
-    best = shown.orderBy(F.desc_nulls_last(figure), "image_id").limit(at_most - half).collect()
-    worst = shown.orderBy(F.asc_nulls_last(figure), "image_id").limit(half).collect()
-    rows = list({row.image_id: row for row in [*best, *worst]}.values())
-    by = "cosine to the truth" if figure == "cosine" else figure
-    chosen = f"{len(rows):,} of {images:,} images: those of the highest and lowest {by}"
+    rows = _best_and_worst(shown.where("cosine IS NOT NULL"), "cosine", min(evaluated, at_most))
+    rest = shown.where("cosine IS NULL")
+    rows += _best_and_worst(rest, "agreement", at_most - len(rows))
+    chosen = f"{len(rows):,} of {images:,} images: "
+    if evaluated >= at_most:
+        chosen += "those of the highest and lowest cosine to the truth"
+    elif evaluated:
+        chosen += (
+            f"those with a cosine to the truth ({evaluated:,}), and of the others those of the "
+            f"highest and lowest agreement"
+        )
+    else:
+        chosen += "those of the highest and lowest agreement"
     return _pictures(rows), chosen
+
+
+def _best_and_worst(rows: DataFrame, figure: str, room: int) -> list[Row]:
+    if not room:
+        return []
+    half = room // 2
+    best = rows.orderBy(F.desc(figure), "image_id").limit(room - half).collect()
+    worst = rows.orderBy(F.asc(figure), "image_id").limit(half).collect()
+    return list({row.image_id: row for row in [*best, *worst]}.values())
 
 
 def _pictures(rows: list[Row]) -> list[Picture]:

@@ -2,11 +2,11 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
-from promptknn.errors import EnvironmentMissingError, MissingInputError
+from promptknn.errors import MissingInputError
+from promptknn.extras import check_package
 from promptknn.locations import is_path
 from promptknn.report.content import Report
 from promptknn.report.predictions import choose, distributions, latest_predictions
@@ -43,10 +43,7 @@ class WriteReport(Stage):
         self._images = images
 
     def check(self, settings: Settings) -> None:
-        if find_spec("jinja2") is None:
-            raise EnvironmentMissingError(
-                "The report needs the Python package jinja2: install promptknn's extra `report`."
-            )
+        check_package("jinja2", "report", "The report")
         output_file(self._output, settings.lake)
 
     def run(self, context: Context) -> Counts:

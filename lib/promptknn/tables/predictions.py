@@ -42,7 +42,11 @@ EVALUATIONS = Table(
     "Mean cosine similarity of E_pred to the true prompts' sentence embeddings.",
     ("run_id", "variant"),
     (
-        Column("variant", "STRING", "Row of the paper's table 2, or `configured`"),
+        Column(
+            "variant",
+            "STRING",
+            "`configured`, a row of the paper's table 2 (`Clip ...`), of a grid, or an option",
+        ),
         Column("mean_cosine", "DOUBLE", "Mean over all pairs of image and true prompt"),
         Column("interval_low", "DOUBLE", "Lower end of the bootstrap 95 % interval"),
         Column("interval_high", "DOUBLE", "Upper end of the bootstrap 95 % interval"),

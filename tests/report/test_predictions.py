@@ -1,0 +1,88 @@
+"""Which predictions the report shows, and which cosine stands beside them."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pytest
+
+from promptknn.lake import Lake
+from promptknn.report.predictions import choose, latest_predictions
+from promptknn.tables import EVALUATED_IMAGES, IMAGE_EMBEDDINGS, PREDICTIONS
+from tests.rows import add_rows
+
+
+def _id(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _on(day: int) -> datetime:
+    return datetime(2026, 1, day, tzinfo=UTC)
+
+
+def _add_images(lake: Lake, files: Iterable[tuple[str, str]]) -> None:
+    """Add content and URI of images, embedded a day apart, and predict for them."""
+    embedded, predicted = [], []
+    for number, (content, uri) in enumerate(files):
+        both = {"image_id": _id(content), "image_uri": uri}
+        embedded.append({**both, "embedded_at": _on(number + 1)})
+        predicted.append(
+            {
+                **both,
+                "neighbours": [(1, "a", "a prompt", 0.5)],
+                "agreement": number / 100,
+                "index_version": "new",
+            }
+        )
+    add_rows(lake, IMAGE_EMBEDDINGS, embedded)
+    add_rows(lake, PREDICTIONS, predicted)
+
+
+def _add_cosine(lake: Lake, content: str, cosine: float, index: str, day: int) -> None:
+    row = {"image_id": _id(content), "cosine": cosine, "index_version": index}
+    add_rows(lake, EVALUATED_IMAGES, [{**row, "settings_hash": "x", "evaluated_at": _on(day)}])
+
+
+def test_an_overwritten_file_is_shown_as_it_was_embedded_last(lake: Lake) -> None:
+    _add_images(lake, [("before", "/a/cat.png"), ("dog", "/a/dog.png"), ("after", "/a/cat.png")])
+    found = latest_predictions(lake)
+    assert {row.image_id for row in found.rows.collect()} == {_id("dog"), _id("after")}
+    assert found.facts.images == 2
+
+
+def test_a_cosine_of_another_index_is_not_that_of_these_neighbours(lake: Lake) -> None:
+    _add_images(lake, [("cat", "/a/cat.png"), ("dog", "/a/dog.png")])
+    for content, cosine, index, day in (
+        ("cat", 0.5, "new", 1),
+        ("cat", 0.6, "new", 2),
+        ("cat", 0.9, "old", 3),
+        ("dog", 0.9, "old", 3),
+    ):
+        _add_cosine(lake, content, cosine, index, day)
+    found = {row.image_id: row.cosine for row in latest_predictions(lake).rows.collect()}
+    assert found == {_id("cat"): 0.6, _id("dog"): None}
+
+
+@pytest.mark.parametrize(
+    ("at_most", "shown", "words"),
+    [
+        (2, "09", "2 of 10 images: those of the highest and lowest cosine to the truth"),
+        (3, "089", "3 of 10 images: those of the highest and lowest cosine to the truth"),
+        (
+            6,
+            "012789",
+            "6 of 10 images: those with a cosine to the truth (4), and of the others those of the "
+            "highest and lowest agreement",
+        ),
+        (10, "0123456789", "All 10 images"),
+    ],
+)
+def test_images_with_a_cosine_come_first_and_the_rest_by_agreement(
+    lake: Lake, at_most: int, shown: str, words: str
+) -> None:
+    _add_images(lake, [(name, f"/a/{name}") for name in "0123456789"])
+    for content, cosine in (("0", 0.1), ("1", 0.2), ("8", 0.3), ("9", 0.4)):
+        _add_cosine(lake, content, cosine, "new", 1)
+    pictures, chosen = choose(latest_predictions(lake), at_most)
+    assert "".join(picture.name for picture in pictures) == shown
+    assert chosen == words
