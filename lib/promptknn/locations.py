@@ -42,9 +42,11 @@ def folder_for_all(lake: str, given: str | None, inside: str, needs: str, key: s
         return given
     if is_path(lake):
         return f"{lake}/{inside}"
+    # A name without a dot may well have been meant for a folder.
+    meant = "" if "." in lake else f", or write ./{lake} for a folder"
     raise MissingInputError(
         f"The lake {lake} is a schema, so {needs} a folder that all hosts see: set `{key}`, to a "
-        f"Volume for instance."
+        f"Volume for instance{meant}."
     )
 
 

@@ -65,8 +65,13 @@ def environment() -> Iterator[Check]:
 def places(settings: OnlineSettings) -> Iterator[Check]:
     """Look at where some settings write."""
     yield writable("lake", settings.lake)
+    try:
+        location = str(index_location(settings))
+    except PromptKnnError as error:
+        yield Check("index.location", False, str(error), "set `index.location`, or another `lake`")
+        return
     if settings.index.location:
-        yield writable("index.location", str(index_location(settings)))
+        yield writable("index.location", location)
 
 
 def dependencies() -> Check:

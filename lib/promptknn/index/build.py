@@ -24,7 +24,7 @@ from promptknn.index.training_sample import one_key, training_sample
 from promptknn.index.tuning import Tuner
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
-from promptknn.settings import IndexSettings, settings_hash
+from promptknn.settings import IndexSettings, Settings, settings_hash
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import (
     IMAGE_EMBEDDINGS,
@@ -48,6 +48,9 @@ class BuildIndex(Stage):
     name = "build_index"
     inputs = (PROMPTS, PROMPT_EMBEDDINGS, NEAR_DUPLICATES)
     outputs = (INDEX_SHARDS, INDEX_VERSIONS, IMAGE_EMBEDDINGS, NEAR_DUPLICATES)
+
+    def check(self, settings: Settings) -> None:
+        index_location(settings)
 
     def run(self, context: Context) -> Counts:
         with build_lock(index_location(context.settings)):
