@@ -21,9 +21,7 @@ from promptknn.index.version import index_location
 from promptknn.locations import is_path
 from promptknn.online_settings import OnlineSettings
 
-_OLDEST_JAVA = 17
-_OLDEST_SPARK = 4
-_SECONDS = 20
+_OLDEST_JAVA, _OLDEST_SPARK, _SECONDS = 17, 4, 20
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
