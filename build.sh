@@ -122,16 +122,20 @@ run_tests() {
 }
 
 bench() {
-  local names=("$@") name file
+  local names=("$@") failed=() name file
   setup
   if [ $# = 0 ]; then
     for file in tests/benchmarks/[a-z]*.py; do names+=("$(basename "$file" .py)"); done
   fi
   for name in "${names[@]}"; do
     [ -f "tests/benchmarks/$name.py" ] || fail "There is no benchmark '$name': see tests/benchmarks."
-    say "Benchmark $name"
-    "$python" -m "tests.benchmarks.$name"
   done
+  for name in "${names[@]}"; do
+    say "Benchmark $name"
+    # Hours of others must not be lost to one that fails.
+    "$python" -m "tests.benchmarks.$name" || failed+=("$name")
+  done
+  [ ${#failed[@]} = 0 ] || fail "These benchmarks failed, see above: ${failed[*]}."
 }
 
 wheel() {

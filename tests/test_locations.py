@@ -131,3 +131,11 @@ def test_a_folder_for_all_hosts_is_set_or_lies_in_a_lake_of_files() -> None:
     assert folder_for_all("/data/lake", None, *need) == "/data/lake/index"
     with pytest.raises(MissingInputError, match=r"so shards need a folder .*: set `index\.loc"):
         folder_for_all("main.prompts", None, *need)
+
+
+def test_a_lake_of_one_word_may_have_been_meant_for_a_folder() -> None:
+    need = ("index", "shards need", "index.location")
+    with pytest.raises(MissingInputError, match=r"instance, or write \./mylake for a folder\.$"):
+        folder_for_all("mylake", None, *need)
+    with pytest.raises(MissingInputError, match=r"instance\.$"):
+        folder_for_all("main.prompts", None, *need)

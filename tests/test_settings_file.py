@@ -149,9 +149,24 @@ def test_a_section_without_keys_is_named_with_the_cure(load: Load, section: str)
 
 
 def test_one_value_where_a_list_belongs_is_named_with_the_cure(load: Load) -> None:
-    sentence = _sentence(load, "images: {paths: ./photographs}")
-    assert "'images.paths' (given: './photographs')" in sentence
+    sentence = _sentence(load, "cleaning: {languages: 'en,de'}")
+    assert "'cleaning.languages' (given: 'en,de')" in sentence
     assert "write it as [a, b]" in sentence
+
+
+def test_one_path_is_a_list_of_one(load: Load, tmp_path: Path) -> None:
+    there = str(tmp_path / "photographs")
+    assert load("images: {paths: photographs/}").images.paths == (there,)
+    assert load("", f"images.paths={there}").images.paths == (there,)
+    assert "'images.paths' (given: '')" in _sentence(load, "images: {paths: ''}")
+
+
+def test_one_path_of_an_override_starts_at_the_working_directory(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert load("", "images.paths=a/").images.paths == (str(tmp_path / "here" / "a"),)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,11 @@ def folder_for_all(lake: str, given: str | None, inside: str, needs: str, key: s
         return given
     if is_path(lake):
         return f"{lake}/{inside}"
+    # A name without a dot may well have been meant for a folder.
+    meant = "" if "." in lake else f", or write ./{lake} for a folder"
     raise MissingInputError(
         f"The lake {lake} is a schema, so {needs} a folder that all hosts see: set `{key}`, to a "
-        f"Volume for instance."
+        f"Volume for instance{meant}."
     )
 
 
@@ -89,12 +91,20 @@ def _as_path(value: object) -> object:
     return value
 
 
+def _as_list(value: object) -> object:
+    # In a shell, [pictures/] is a pattern: zsh refuses it where no file fits.
+    return [value] if isinstance(value, str) and value else value
+
+
 Location = Annotated[str, BeforeValidator(_resolve)]
 """A path (absolute, or relative to the settings file), a URI, `package:NAME/path`, or a name."""
 
 PathLocation = Annotated[Location, BeforeValidator(_as_path)]
 """A path, a URI or `package:NAME/path`, where no name in a catalog can be meant: a bare `a.csv` is
 a file beside the settings file."""
+
+PathLocations = Annotated[tuple[PathLocation, ...], BeforeValidator(_as_list)]
+"""Paths; one text is a list of one. Lists of words are no such type: `en,de` would be one word."""
 
 
 def default_cache() -> str:

@@ -86,9 +86,12 @@ class Rates:
 def main() -> None:
     named = os.environ.get("PROMPTKNN_BENCH_RATES")
     if not named:
-        raise SystemExit(
-            "PROMPTKNN_BENCH_RATES: name a file with what `./build.sh bench growth` printed last."
+        sys.stderr.write(
+            "PROMPTKNN_BENCH_RATES is not set, nothing is planned: name a file with what "
+            "`./build.sh bench growth` printed last.\n"
         )
+        sys.stdout.write("{}\n")
+        return
     lines = Path(named).read_text(encoding="utf-8").strip().splitlines()
     rates = rates_of(json.loads(lines[-1]))
     console, plans = wide_console(stderr=False), {}

@@ -131,3 +131,10 @@ def test_a_named_index_location_is_a_place_too(tmp_path: Path) -> None:
     )
     names = [check.name for check in checks.places(settings)]
     assert names == ["write access to lake", "write access to index.location"]
+
+
+def test_a_lake_that_leaves_the_index_without_a_place_is_bad() -> None:
+    lake, index = checks.places(OnlineSettings(lake="mylake"))
+    assert (lake.good, index.good, index.needed) == (True, False, True)
+    assert "or write ./mylake for a folder" in index.found
+    assert "`index.location`" in index.cure

@@ -11,6 +11,7 @@ from promptknn.deduplication.find_near_duplicates import FindNearDuplicates
 from promptknn.deduplication.pruning import Search
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
+from promptknn.errors import MissingInputError
 from promptknn.index.build import BuildIndex
 from promptknn.index.pool import pool_of
 from promptknn.lake import Lake
@@ -203,3 +204,10 @@ def test_without_a_threshold_every_prompt_stays(
     pool = pool_of(lake, Models.of(settings), None, settings.deduplication)
     assert pool.count() == lake.read(PROMPTS).count()
     assert lake.read(NEAR_DUPLICATES).where("threshold IS NULL").count() == 0
+
+
+def test_vectors_are_given_a_place_before_work_starts_where_any_are_compared() -> None:
+    schema = Settings(lake="main.prompts")
+    with pytest.raises(MissingInputError, match=r"set `index\.location`"):
+        FindNearDuplicates().check(schema)
+    FindNearDuplicates().check(changed(schema, deduplication__similarity=None))

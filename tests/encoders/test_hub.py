@@ -136,6 +136,21 @@ def test_an_unknown_clip_model_is_refused_without_a_hub(no_hub: Path) -> None:
         check_open_clip(ClipSettings(model="ViT-H-15", pretrained="laion2b_s32b_b79k"))
 
 
+@pytest.mark.parametrize(
+    "name", ["ViT-L-14/openai", "ViT-L/14/openai", "open_clip:ViT-L-14/openai"]
+)
+def test_a_tag_that_is_written_into_the_name_has_a_key_of_its_own(no_hub: Path, name: str) -> None:
+    cure = "write `clip.model: ViT-L-14` and `clip.pretrained: openai`."
+    with pytest.raises(ModelLoadError, match=cure):
+        check_open_clip(ClipSettings(model=name))
+
+
+@pytest.mark.parametrize("name", ["ViT-L-14/openia", "ViT-L-15/openai", "/openai", "openai"])
+def test_what_is_no_name_and_tag_is_given_the_list(no_hub: Path, name: str) -> None:
+    with pytest.raises(ModelLoadError, match=r"to one of open_clip\.list_models\(\)\.$"):
+        check_open_clip(ClipSettings(model=name))
+
+
 @pytest.mark.parametrize("tag", [None, "laion3b"])
 def test_a_clip_model_without_weights_is_refused_with_the_tags_there_are(
     no_hub: Path, tag: str | None

@@ -57,6 +57,17 @@ def test_a_cpu_takes_few_images_at_once(tiny_model: str) -> None:
     assert [OpenClipEncoder(settings).images_at_once for settings in sizes] == [2, 8]
 
 
+@pytest.mark.parametrize("name", ["ViT-B/32", "ViT-B-32"])
+def test_a_model_has_one_identity_however_it_is_written(name: str) -> None:
+    settings = ClipSettings(model=name, pretrained="openai")
+    assert (settings.model, open_clip_identity(settings)) == ("ViT-B-32", "ViT-B-32/openai")
+
+
+@pytest.mark.parametrize("name", ["hf-hub:maker/2b", "local-dir:/models/32"])
+def test_places_of_models_stay_as_they_are_written(name: str) -> None:
+    assert ClipSettings(model=name).model == name
+
+
 def test_a_corrupt_checkpoint_is_named_with_the_cure(own_model: str) -> None:
     weights = _folder(own_model) / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from promptknn.arrow_vectors import to_arrow
 from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.models import Models
-from promptknn.errors import RecallError
+from promptknn.errors import MissingInputError, RecallError
 from promptknn.index.build import BuildIndex
 from promptknn.index.damage import damaged_folders
 from promptknn.index.shard_writer import sha256
@@ -223,3 +223,10 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
     wider = active_row(spark, settings)
     assert wider.recall_k == 20
     assert (wider.index_version == again.index_version) == (wider.nprobe == again.nprobe)
+
+
+def test_schema_without_an_index_location_is_refused_before_work_starts() -> None:
+    with pytest.raises(MissingInputError, match=r"set `index\.location`.* write \./mylake"):
+        BuildIndex().check(Settings(lake="mylake"))
+    place = {"lake": "mylake", "index": {"location": "/Volumes/main/files"}}
+    BuildIndex().check(Settings.model_validate(place))

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from safetensors.torch import load_file
 
 from promptknn.arrow_vectors import to_arrow
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.settings import ClipSettings
 from promptknn.training.batches import TARGET
+from promptknn.training.head import FILE
 from promptknn.training.loop import PAIRS, TrainingJob
 from promptknn.training.pairs import write_file
 from promptknn.training.settings import TrainingSettings
@@ -64,6 +66,15 @@ def some_vectors(rows: int) -> Vectors:
     """Give unit rows, float32, (rows, SENTENCE_DIM)."""
     drawn = np.random.default_rng(1).normal(size=(rows, SENTENCE_DIM))
     return unit(drawn.astype(np.float32))
+
+
+def load_head(folder: Path) -> torch.nn.Linear:
+    """Read a head that `save_head` wrote."""
+    tensors = load_file(folder / FILE)
+    sentence_dim, image_dim = tensors["weight"].shape
+    head = torch.nn.Linear(image_dim, sentence_dim)
+    head.load_state_dict(tensors)
+    return head
 
 
 def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

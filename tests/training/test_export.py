@@ -9,9 +9,10 @@ from promptknn.encoders.encoder import unit
 from promptknn.encoders.open_clip import OpenClipEncoder, load_open_clip
 from promptknn.settings import ClipSettings
 from promptknn.training.export import export, origin_of
-from promptknn.training.head import load_head, new_head
+from promptknn.training.head import new_head
 from tests.checkpoints import tiny_clip
 from tests.pictures import all_scenes
+from tests.training.small import load_head
 
 
 def exported(folder: Path, quick_gelu: bool = False) -> tuple[open_clip.CLIP, ClipSettings]:

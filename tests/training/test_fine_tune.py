@@ -14,7 +14,7 @@ from promptknn.settings import Settings
 from promptknn.stage import Counts
 from promptknn.training import fine_tune
 from promptknn.training.curves import PICTURE
-from promptknn.training.fine_tune import FineTuneClip, training_output
+from promptknn.training.fine_tune import FineTuneClip, told_model, training_output
 from promptknn.training.loop import MODEL, TrainingJob, TrainingResult
 from tests.checkpoints import tiny_clip
 from tests.pictures import all_scenes
@@ -71,6 +71,7 @@ def test_training_that_failed_leaves_its_curve_and_run_again_a_model_that_serves
     runs, losses = table(settings, "training_runs"), table(settings, "training_losses")
     steps = 2 * -(-first.rows_in // 8)
     assert (first.rows_rejected, again.rows_in) == (1, 0)
+    assert again.message == f"nothing new, model local-dir:{output / MODEL}"
     assert runs[["steps", "train_pairs", "objective"]].values.tolist() == [
         [steps, first.rows_in, "both"]
     ]
@@ -93,6 +94,20 @@ def test_training_that_failed_leaves_its_curve_and_run_again_a_model_that_serves
 def test_package_default_cannot_be_fine_tuned(settings: Settings) -> None:
     with pytest.raises(SettingsError, match=r"set `clip\.model` to an open_clip model"):
         FineTuneClip().check(changed(settings, clip__model="package-default"))
+
+
+@pytest.mark.parametrize(
+    ("objective", "retrieves"), [("contrastive", True), ("both", True), ("sentence", False)]
+)
+def test_a_model_that_is_not_for_retrieval_is_said_to_be_so(
+    objective: str, retrieves: bool
+) -> None:
+    settings = Settings.model_validate({"training": {"objective": objective}})
+    said = told_model(settings, Path("/tuned"))
+    assert said.startswith("model local-dir:/tuned/model")
+    assert ("not for retrieval" in said, "set contrastive or both" in said) == (
+        not retrieves, not retrieves,
+    )  # fmt: skip
 
 
 def test_schema_needs_a_folder_for_the_model(settings: Settings) -> None:

@@ -10,10 +10,9 @@ from promptknn.errors import ModelLoadError, TrainingDivergedError
 from promptknn.settings import ClipSettings
 from promptknn.training import loop
 from promptknn.training.curves import Curves
-from promptknn.training.head import load_head
 from promptknn.training.loop import MODEL, TrainingJob, train
 from promptknn.training.objective import Objective
-from tests.training.small import same_weights, small_job
+from tests.training.small import load_head, same_weights, small_job
 
 WEIGHTS = "open_clip_model.safetensors"
 CHECKPOINTS = "checkpoints"

@@ -21,9 +21,7 @@ from promptknn.index.version import index_location
 from promptknn.locations import is_path
 from promptknn.online_settings import OnlineSettings
 
-_OLDEST_JAVA = 17
-_OLDEST_SPARK = 4
-_SECONDS = 20
+_OLDEST_JAVA, _OLDEST_SPARK, _SECONDS = 17, 4, 20
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
@@ -65,8 +63,13 @@ def environment() -> Iterator[Check]:
 def places(settings: OnlineSettings) -> Iterator[Check]:
     """Look at where some settings write."""
     yield writable("lake", settings.lake)
+    try:
+        location = str(index_location(settings))
+    except PromptKnnError as error:
+        yield Check("index.location", False, str(error), "set `index.location`, or another `lake`")
+        return
     if settings.index.location:
-        yield writable("index.location", str(index_location(settings)))
+        yield writable("index.location", location)
 
 
 def dependencies() -> Check:

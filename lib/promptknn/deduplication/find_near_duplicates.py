@@ -19,6 +19,7 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.index.build_lock import build_lock
 from promptknn.index.version import index_location
+from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.table import Table
 from promptknn.tables import KEPT_PROMPTS, NEAR_DUPLICATES, PROMPT_EMBEDDINGS
@@ -39,6 +40,10 @@ class FindNearDuplicates(Stage):
     name = "find_near_duplicates"
     inputs = (PROMPT_EMBEDDINGS,)
     outputs = (KEPT_PROMPTS, NEAR_DUPLICATES)
+
+    def check(self, settings: Settings) -> None:
+        if settings.deduplication.similarity is not None:
+            index_location(settings)
 
     def run(self, context: Context) -> Counts:
         if context.settings.deduplication.similarity is None:

@@ -73,9 +73,7 @@ def check_open_clip(settings: ClipSettings) -> None:
         check_hub(f"The CLIP model '{name}'", cure, repository, config, settings.revision)
         return
     if name not in list_models():
-        raise ModelLoadError(
-            f"open_clip has no model '{name}': set `clip.model` to one of open_clip.list_models()."
-        )
+        raise ModelLoadError(f"open_clip has no model '{name}': {_two_keys(name)}.")
     # open_clip would start from random weights.
     pretrained = get_pretrained_cfg(name, tag) if tag else {}
     if not pretrained:
@@ -88,6 +86,17 @@ def check_open_clip(settings: ClipSettings) -> None:
     if repository:
         files = (file,) if file else _OPEN_CLIP_FILES
         check_hub(f"The CLIP model '{name}' ({tag})", cure, repository, files)
+
+
+def _two_keys(name: str) -> str:
+    """Give the cure for a name that open_clip has not; other tools write its tag into it."""
+    from open_clip import list_pretrained_tags_by_model
+
+    # clip-interrogator's NAME/TAG, which clip-retrieval writes as open_clip:NAME/TAG.
+    model, _, tag = name.removeprefix("open_clip:").rpartition("/")
+    if tag in list_pretrained_tags_by_model(model):
+        return f"write `clip.model: {model}` and `clip.pretrained: {tag}`"
+    return "set `clip.model` to one of open_clip.list_models()"
 
 
 def check_sentence(settings: SentenceSettings) -> None:

@@ -1,8 +1,9 @@
 """Settings of the models, and of embedding prompts and images with them."""
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from promptknn.encoders.precision import Precision
 from promptknn.section import Section
@@ -21,6 +22,12 @@ class ClipSettings(Section):
     # Of open_clip models. Not part of their name: an index made on GPUs is searched from CPUs.
     precision: Precision = "auto"
     views: Literal[1, 2, 5, 11] = 11
+
+    @field_validator("model")
+    @classmethod
+    def _one_name_a_model(cls, model: str) -> str:
+        # OpenAI's ViT-B/32 is ViT-B-32 to open_clip, and must be the same model to the tables.
+        return model if ":" in model else re.sub(r"/(?=\d)", "-", model)
 
 
 class SentenceSettings(Section):

@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from promptknn.locations import Location, PathLocation
+from promptknn.locations import Location, PathLocation, PathLocations
 from promptknn.section import Section
 
 
 class ImageSettings(Section):
     """The images to predict prompts for: files, folders, globs, or a table with a URI column."""
 
-    paths: tuple[PathLocation, ...] = ()
+    paths: PathLocations = ()
     table: Location | None = None
     uri_column: str = "image_uri"
     extensions: tuple[str, ...] = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")

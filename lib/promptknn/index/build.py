@@ -18,7 +18,7 @@ from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.tuning import Tuned, Tuner
 from promptknn.index.version import index_location
 from promptknn.index.version_build import Missed, VersionBuild
-from promptknn.settings import settings_hash
+from promptknn.settings import Settings, settings_hash
 from promptknn.stage import Context, Counts, Stage
 from promptknn.tables import (
     IMAGE_EMBEDDINGS,
@@ -36,6 +36,9 @@ class BuildIndex(Stage):
     name = "build_index"
     inputs = (PROMPTS, PROMPT_EMBEDDINGS, NEAR_DUPLICATES)
     outputs = (INDEX_SHARDS, INDEX_VERSIONS, IMAGE_EMBEDDINGS, NEAR_DUPLICATES)
+
+    def check(self, settings: Settings) -> None:
+        index_location(settings)
 
     def run(self, context: Context) -> Counts:
         with build_lock(index_location(context.settings)):

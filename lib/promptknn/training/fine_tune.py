@@ -61,7 +61,7 @@ class FineTuneClip(Stage):
         run = settings_hash(*identity, settings.splits)
         output = training_output(settings)
         if origin_of(output / MODEL).get("training_run") == run and _is_recorded(context, run):
-            return Counts(message=f"nothing new, the model is local-dir:{output / MODEL}")
+            return Counts(message=f"nothing new, {told_model(settings, output)}")
         return _Training(context, models, pairs, counts, run, output).run()
 
 
@@ -74,6 +74,17 @@ def training_output(settings: Settings) -> Path:
     given = settings.training.output
     return Path(
         folder_for_all(settings.lake, given, "training", "the model needs", "training.output")
+    )
+
+
+def told_model(settings: Settings, output: Path) -> str:
+    """Say where the model is, and that it is no `clip.model` where only its head learnt texts."""
+    told = f"model local-dir:{output / MODEL}"
+    if settings.training.objective != "sentence":
+        return told
+    return (
+        f"{told} with its head, not for retrieval (`training.objective` sentence keeps no "
+        f"similarity of images and texts: for a `clip.model`, set contrastive or both)"
     )
 
 
@@ -123,7 +134,7 @@ class _Training:
         left_out = sum(number for _, number in result.refused)
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in result.refused)
         trained = self.counts["train"]
-        message = f"{result.steps:,} steps, model local-dir:{self.output / MODEL}{drawn}" + (
+        message = f"{result.steps:,} steps, {told_model(settings, self.output)}{drawn}" + (
             f", {left_out:,} pairs left out for their image ({reasons})" if left_out else ""
         )
         picture = self.output / MODEL / PICTURE

@@ -17,7 +17,8 @@ class TrainingSettings(Section):
     prompts are read. `output` gets the model and the work in progress.
 
     The objectives: `contrastive` is CLIP's own; `sentence` regresses the sentence embedding of the
-    prompt by a linear head on the image embedding; `both` adds them.
+    prompt by a linear head on the image embedding; `both` adds them. `sentence` alone is not for
+    retrieval: the image tower leaves the text tower behind, and no job reads the head.
     """
 
     table: Location | None = None
