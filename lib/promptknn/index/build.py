@@ -211,6 +211,8 @@ class _Build:
             pool.select(shard_id.alias("shard_id"), *columns)
             .repartitionByRange(shards, "shard_id")
             .sortWithinPartitions("shard_id", "prompt_id")
-            .mapInArrow(write_shards(fitted, self.folder, bool(second)), SCHEMA)
+            .mapInArrow(
+                write_shards(fitted, self.folder, bool(second), self.settings.host_cache), SCHEMA
+            )
             .toArrow()
         )
