@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from promptknn.index.growing_array import GrowingArray
 
@@ -19,6 +21,12 @@ def test_writes_that_go_back_are_refused(volume: Path) -> None:
     array.append(np.zeros((2, 3), np.float32))
     with pytest.raises(OSError, match="no such write"):
         array.finish()
+
+
+def test_safetensors_are_refused(volume: Path, tmp_path: Path) -> None:
+    save_file({"one": torch.zeros(3)}, tmp_path / "file")
+    with pytest.raises(OSError, match="no such write"):
+        save_file({"one": torch.zeros(3)}, volume / "file")
 
 
 @pytest.mark.parametrize("mode", ["a", "ab", "r+", "r+b"])

@@ -1,14 +1,16 @@
 """A folder that, like a Unity Catalog Volume, takes a file from its first byte to its last alone.
 
 What opens files by itself (C++ or Rust) is not seen here. By strace, pyarrow's new_file, torch.save
-and what Pillow does with a file write forwards alone, and so does np.save by its tofile; the
-save_file of safetensors first makes a file as long as it will be.
+and what Pillow does with a file write forwards alone, and so does np.save by its tofile. The
+save_file of safetensors does not: it first makes a file as long as it will be, and is refused.
 """
 
 import builtins
 import errno
 import io
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +47,20 @@ def make_volume(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(io, "open", opened)
     monkeypatch.setattr(builtins, "open", opened)
+    safetensors = sys.modules.get("safetensors.torch")
+    if safetensors is not None:
+        monkeypatch.setattr(safetensors, "serialize_file", _elsewhere(folder))
+
+
+def _elsewhere(folder: Path) -> Callable[..., None]:
+    from safetensors.torch import serialize_file
+
+    def serialized(tensors: object, filename: str | Path, **named: object) -> None:
+        if Path(filename).is_relative_to(folder):
+            raise _refused("a file made as long as it will be")
+        serialize_file(tensors, filename, **named)
+
+    return serialized
 
 
 def _refused(what: str) -> OSError:
