@@ -49,16 +49,15 @@ def make_volume(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "open", opened)
     safetensors = sys.modules.get("safetensors.torch")
     if safetensors is not None:
-        monkeypatch.setattr(safetensors, "serialize_file", _elsewhere(folder))
+        real_one = vars(safetensors)["serialize_file"]
+        monkeypatch.setattr(safetensors, "serialize_file", _elsewhere(folder, real_one))
 
 
-def _elsewhere(folder: Path) -> Callable[..., None]:
-    from safetensors.torch import serialize_file
-
+def _elsewhere(folder: Path, real: Callable[..., None]) -> Callable[..., None]:
     def serialized(tensors: object, filename: str | Path, **named: object) -> None:
         if Path(filename).is_relative_to(folder):
             raise _refused("a file made as long as it will be")
-        serialize_file(tensors, filename, **named)
+        real(tensors, filename, **named)
 
     return serialized
 
