@@ -19,6 +19,7 @@ from promptknn.settings import Settings, SparkSettings
 from promptknn.stage import Counts, Stage
 from tests.site import SAID, Site
 from tests.small import INTERPRETED, changed, small_settings
+from tests.volume import make_volume
 
 Run = Callable[..., list[Counts]]
 
@@ -73,6 +74,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+@pytest.fixture
+def volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that takes files as a Unity Catalog Volume does."""
+    make_volume(tmp_path / "volume", monkeypatch)
+    return tmp_path / "volume"
 
 
 @pytest.fixture

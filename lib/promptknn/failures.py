@@ -59,9 +59,9 @@ def full_disk(error: Exception) -> str | None:
         if found:
             where = line[found.start() :].rstrip(". ")
             return (
-                f"A disk is full ({where}): make room for the lake, the index and Spark's "
-                f"temporary files (`spark.local.dir`), then run the job again; the index that was "
-                f"active before is still there."
+                f"A disk is full ({where}): make room for the lake, the index, `index.cache` and "
+                f"Spark's temporary files (`spark.local.dir`), then run the job again; the index "
+                f"that was active before is still there."
             )
     return None
 

@@ -14,10 +14,10 @@ def _is_drawn(picture: Path) -> bool:
         return image.width > 300 and len(image.convert("RGB").getcolors(1 << 24)) > 50
 
 
-def test_a_grid_is_drawn_as_heat_map_and_curves(tmp_path: Path) -> None:
+def test_a_grid_is_drawn_as_heat_map_and_curves(volume: Path) -> None:
     variants = grid(EvaluationSettings(grid_neighbours=(1, 10), grid_w1=(0.0, 1.0)))
     found = {name: Estimate(place / 10, 0, 1) for place, name in enumerate(variants)}
-    pictures = plot_grid(variants, found, tmp_path / "plots")
+    pictures = plot_grid(variants, found, volume / "plots")
     assert [picture.name for picture in pictures] == ["grid_heat_map.png", "grid_curves.png"]
     assert all(_is_drawn(picture) for picture in pictures)
 

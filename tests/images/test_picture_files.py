@@ -12,8 +12,8 @@ def test_names_fan_out_by_the_first_digits_of_the_prompt() -> None:
     assert picture_name("sd-1", "ab12", 0) == "sd-1/ab/ab12-0.png"
 
 
-def test_a_picture_replaces_what_a_killed_run_left(tmp_path: Path) -> None:
-    path = tmp_path / "ab" / "ab12-0.png"
+def test_a_picture_replaces_what_a_killed_run_left_in_a_volume_too(volume: Path) -> None:
+    path = volume / "ab" / "ab12-0.png"
     path.parent.mkdir()
     path.write_bytes(b"half a pict")
     size = save_picture(Image.new("RGB", (4, 4), "red"), path)

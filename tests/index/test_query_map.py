@@ -151,9 +151,9 @@ def test_an_image_without_a_direction_is_refused() -> None:
         identity_map(2).queries(np.array([[1, 0], [0, 0]], np.float32))
 
 
-def test_a_saved_map_is_loaded_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_map_is_loaded_as_it_was(volume: Path) -> None:
     for number, query_map in enumerate(_every_map()):
-        folder = tmp_path / str(number)
+        folder = volume / str(number)
         folder.mkdir()
         query_map.save(folder)
         loaded = QueryMap.load(folder)

@@ -33,6 +33,29 @@ def test_a_shard_stands_alone_in_its_folder(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "version").iterdir()] == ["shard"]
 
 
+@pytest.mark.parametrize("factory", [FLAT, "IVF4,SQ8", "IVF4,PQ4x4fs,Refine(SQ8)"])
+def test_a_volume_takes_a_shard(volume: Path, factory: str) -> None:
+    empty = train(factory, random_units(800, 8, seed=1))
+    written = write_shard(
+        volume / "version" / "shard", KEYS, empty=empty, mapped=KEYS, rescoring=KEYS
+    )
+    place = volume / "version" / "shard"
+    assert written.files == {file.name: sha256(file) for file in place.iterdir()}
+    assert Shard(place, 1).rows == 20
+    assert [path.name for path in place.parent.iterdir()] == ["shard"]
+
+
+def test_a_shard_is_written_in_the_cache_and_leaves_nothing_there(tmp_path: Path) -> None:
+    place, cache = tmp_path / "version" / "shard", tmp_path / "cache"
+    with ShardWriter(place, train(FLAT, KEYS), cache=cache) as writer:
+        ids = pa.array(prompt_ids(20))
+        writer.add(ids, ids, KEYS, KEYS)
+        assert list(cache.glob(f"*/{SENTENCE}"))
+        assert not place.parent.exists()
+        writer.finish()
+    assert list(cache.iterdir()) == []
+
+
 def test_writing_again_replaces_the_shard(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard", KEYS, mapped=KEYS)
     write_shard(tmp_path / "shard", KEYS[:5])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pyspark.sql import Row
 
-from promptknn.maintenance.expired import expired_versions, unneeded_folders
+from promptknn.maintenance.expired import expired_versions, unfinished_versions, unneeded_folders
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=7)
@@ -19,6 +19,16 @@ def test_the_active_version_the_newest_and_the_young_stay() -> None:
     assert expired_versions(versions, 3, BEFORE) == {"b"}
     assert expired_versions(versions, 1, BEFORE) == {"b", "c"}
     assert expired_versions(versions, 4, BEFORE) == set()
+
+
+def shard(of: str, days: int) -> Row:
+    return Row(index_version=of, built_at=NOW - timedelta(days=days))
+
+
+def test_a_version_is_unfinished_where_shards_alone_are_recorded_and_none_lately() -> None:
+    shards = [shard("known", 90), shard("killed", 8), shard("killed", 9), shard("running", 0)]
+    shards += [shard("running", 90)]
+    assert unfinished_versions(shards, {"known"}, BEFORE) == {"killed"}
 
 
 def put(root: Path, path: str, days: int) -> None:

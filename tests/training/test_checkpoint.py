@@ -95,3 +95,12 @@ def test_the_same_step_is_saved_again(base: str, tmp_path: Path) -> None:
     again, its_optimizer = training(base)
     restore_checkpoint(tmp_path, again, its_optimizer)
     assert_same(tensors(again), tensors(objective))
+
+
+def test_a_volume_takes_a_checkpoint_and_gives_it_back(base: str, volume: Path) -> None:
+    objective, optimizer = training(base)
+    step(objective, optimizer)
+    save_checkpoint(volume, objective, optimizer, Place(3))
+    again, its_optimizer = training(base)
+    assert restore_checkpoint(volume, again, its_optimizer) == Place(3)
+    assert_same(tensors(again), tensors(objective))

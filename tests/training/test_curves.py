@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from promptknn.training.curves import FILE, Curves, plot
@@ -32,15 +33,26 @@ def test_steps_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
     assert curves.last_step() == 2
 
 
-def test_line_torn_by_a_kill_is_left_out(tmp_path: Path) -> None:
-    curves = some_curves(tmp_path)
-    file = tmp_path / FILE
-    file.write_text(file.read_text()[:-10])
+def test_a_volume_takes_the_losses_now_and_then_and_when_told(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curves, others = Curves(volume), Curves(volume)
+    for seconds, seen in ((1e9, 1), (1e9, 1), (0, 3), (1e9, 3)):
+        monkeypatch.setattr("promptknn.training.curves._SECONDS_BETWEEN_WRITES", seconds)
+        curves.append({**STEP, "step": curves.last_step() + 1})
+        assert others.last_step() == seen
+    curves.write()
+    assert others.last_step() == 4
+    assert [file.name for file in volume.iterdir()] == [FILE]
 
-    assert curves.table().column("step").to_pylist() == [1, 2]
-    curves.forget_after(9)
+
+def test_a_training_that_goes_on_adds_to_what_is_there(tmp_path: Path) -> None:
+    some_curves(tmp_path).write()
+    curves = Curves(tmp_path)
+    curves.forget_after(2)
     curves.append({**STEP, "step": 3})
-    assert curves.table().column("step").to_pylist() == [1, 2, 3]
+    curves.write()
+    assert Curves(tmp_path).table().column("step").to_pylist() == [1, 2, 3]
 
 
 def test_nothing_written_is_an_empty_table(tmp_path: Path) -> None:

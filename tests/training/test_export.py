@@ -15,17 +15,19 @@ from tests.pictures import all_scenes
 from tests.training.small import load_head
 
 
-def exported(folder: Path, quick_gelu: bool = False) -> tuple[open_clip.CLIP, ClipSettings]:
+def exported(
+    folder: Path, quick_gelu: bool = False, base: Path | None = None
+) -> tuple[open_clip.CLIP, ClipSettings]:
     """Change a tiny model, then export it."""
-    base = ClipSettings(model=tiny_clip(folder / "base", seed=0))
-    model, _, tokenizer = load_open_clip(base, torch.device("cpu"))
+    before = ClipSettings(model=tiny_clip(base or folder / "base", seed=0))
+    model, _, tokenizer = load_open_clip(before, torch.device("cpu"))
     if quick_gelu:
         for block in model.visual.transformer.resblocks:
             block.mlp.gelu = open_clip.transformer.QuickGELU()
     with torch.no_grad():
         model.visual.proj.add_(torch.randn_like(model.visual.proj))
     head = new_head(16, 8, seed=0)
-    export(model, head, tokenizer, base, {"training_run": "abc"}, folder / "model")
+    export(model, head, tokenizer, before, {"training_run": "abc"}, folder / "model")
     return model.eval(), ClipSettings(model=f"local-dir:{folder / 'model'}")
 
 
@@ -70,6 +72,13 @@ def test_new_model_replaces_the_one_before(tmp_path: Path) -> None:
     assert not (tmp_path / "model" / "left.txt").exists()
     assert origin_of(tmp_path / "model") == {"training_run": "abc"}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_volume_takes_the_model(tmp_path: Path, volume: Path) -> None:
+    exported(volume, base=tmp_path / "base")
+    files = {file.name for file in (volume / "model").iterdir()}
+    assert {"open_clip_model.safetensors", "head.safetensors", "training.json"} < files
+    assert load_head(volume / "model").weight.shape == (8, 16)
 
 
 def test_folder_without_a_training_has_no_origin(tmp_path: Path) -> None:

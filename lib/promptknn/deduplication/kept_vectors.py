@@ -1,9 +1,12 @@
 """Vectors of kept prompts, as FAISS files that Spark's tasks map and search side by side.
 
-They lie in a scratch folder beside the index, which every host sees as it sees the shards.
+They lie in a scratch folder beside the index, which every host sees as it sees the shards. No file
+there is written twice: a host may go on reading what its cache has of the first.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,10 +21,13 @@ from promptknn.arrow_vectors import from_arrow
 from promptknn.deduplication.near import Block, Similarities, pairs_above
 from promptknn.deduplication.pruning import Search, able_to_reconstruct
 from promptknn.encoders.device import task_cores
+from promptknn.index.faiss_file import write_index
 
 Texts = npt.NDArray[np.object_]
 
-_INDEX, _IDS, _BLOCK, _LISTS = "vectors.faiss", "prompt_ids.npy", "block.npy", "lists.npz"
+_INDEX, _IDS = "vectors.faiss", "prompt_ids.npy"
+# Of a block.
+_VECTORS, _LISTS, _NEAR = "vectors.npy", "lists.npy", "near.npy"
 # What one task searches: small enough for many tasks, large enough to be worth starting one.
 _ROWS_A_PART = 25_000
 _FOUND = "row int, similarity double, prompt_id string"
@@ -83,23 +89,37 @@ class KeptVectors:
         prompt_ids: Texts = np.full(len(block), None, dtype=np.object_)
         if not self._parts:
             return similarities, prompt_ids
-        np.save(self._folder / _BLOCK, block.vectors)
-        if block.lists is not None and block.near is not None:
-            np.savez(self._folder / _LISTS, near=block.near, lists=block.lists)
         parts = self._spark.createDataFrame(pa.table({"part": self._parts}))
         best = F.min(F.struct((-F.col("similarity")).alias("distance"), "prompt_id"))
-        found = (
-            parts.repartition(len(self._parts))
-            .mapInArrow(_search_parts(self._folder, self.search.lists > 0, threshold), _FOUND)
-            .groupBy("row")
-            .agg(best.alias("best"))
-            .select("row", -F.col("best.distance"), "best.prompt_id")
-            .toArrow()
-        )
+        pruned = self.search.lists > 0
+        with _written(self._folder, block) as name:
+            found = (
+                parts.repartition(len(self._parts))
+                .mapInArrow(_search_parts(self._folder, name, pruned, threshold), _FOUND)
+                .groupBy("row")
+                .agg(best.alias("best"))
+                .select("row", -F.col("best.distance"), "best.prompt_id")
+                .toArrow()
+            )
         rows = found.column(0).to_numpy()
         similarities[rows] = found.column(1).to_numpy()
         prompt_ids[rows] = found.column(2).to_numpy()
         return similarities, prompt_ids
+
+
+@contextmanager
+def _written(folder: Path, block: Block) -> Iterator[str]:
+    """Write a block into a folder of its own, for as long as it is searched; give its name."""
+    name = f"block-{uuid4().hex}"
+    (folder / name).mkdir(parents=True)
+    try:
+        np.save(folder / name / _VECTORS, block.vectors)
+        if block.lists is not None and block.near is not None:
+            np.save(folder / name / _LISTS, block.lists)
+            np.save(folder / name / _NEAR, block.near)
+        yield name
+    finally:
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _write(folder: Path, search: Search, prompt_ids: Texts, block: Block) -> str:
@@ -107,7 +127,7 @@ def _write(folder: Path, search: Search, prompt_ids: Texts, block: Block) -> str
     (folder / name).mkdir(parents=True)
     index = search.empty_index()
     block.add_to(index)
-    faiss.write_index(index, str(folder / name / _INDEX))
+    write_index(index, folder / name / _INDEX)
     np.save(folder / name / _IDS, prompt_ids.astype("U"))
     return name
 
@@ -121,16 +141,14 @@ def _write_batches(folder: Path, search: Search, held: list[pa.RecordBatch]) -> 
 
 
 def _search_parts(
-    folder: Path, pruned: bool, threshold: float
+    folder: Path, block: str, pruned: bool, threshold: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that searches parts for the block that lies in the folder."""
+    """Make the function that searches parts for the block of this name; both lie in the folder."""
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         faiss.omp_set_num_threads(task_cores())
-        queries = Block(np.load(folder / _BLOCK, mmap_mode="r"))
-        if pruned:
-            with np.load(folder / _LISTS) as known:
-                queries = Block(queries.vectors, known["lists"], known["near"])
+        names = (_VECTORS, _LISTS, _NEAR) if pruned else (_VECTORS,)
+        queries = Block(*(np.load(folder / block / name, mmap_mode="r") for name in names))
         for batch in batches:
             for part in batch.column("part").to_pylist():
                 file = str(folder / part / _INDEX)

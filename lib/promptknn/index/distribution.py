@@ -7,7 +7,6 @@ an index of many gigabytes again in each worker would take longer than to search
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from promptknn.index.query_map import QueryMap
 from promptknn.index.searchable import SearchableIndex
 from promptknn.index.shard import Shard
 from promptknn.index.shard_writer import sha256
+from promptknn.local_folder import make_private
 
 if TYPE_CHECKING:
     from promptknn.index.broadcast_files import Piece
@@ -52,7 +52,7 @@ class SharedFolder:
         """
         place = self.place(cache)
         try:
-            _make_private(cache)
+            make_private(cache)
             if self._is_whole(place):
                 return place
             with FileLock(_lock(place)):
@@ -127,15 +127,6 @@ def _stamp(place: Path) -> Path:
 
 def _lock(place: Path) -> Path:
     return place.with_name(f"{place.name}.lock")
-
-
-def _make_private(cache: Path) -> None:
-    """Make the cache, or refuse one that another user could have filled: it lies in /tmp."""
-    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if hasattr(os, "getuid") and cache.stat().st_uid not in (os.getuid(), 0):
-        raise StorageError(
-            f"The cache {cache} belongs to another user: set `index.cache` to a folder of your own."
-        )
 
 
 @dataclass(frozen=True)

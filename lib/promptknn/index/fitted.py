@@ -6,9 +6,11 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from promptknn.index.faiss_file import write_index
 from promptknn.index.query_map import FILE, QueryMap
 from promptknn.index.ridge import Ridge
 from promptknn.index.shard_writer import sha256
+from promptknn.sequential_files import write_arrays
 
 TEMPLATE, TEXT_MAP = "template.faiss", "text_map.npz"
 
@@ -37,10 +39,10 @@ class Fitted:
         folder.mkdir(parents=True, exist_ok=True)
         names = [FILE, TEMPLATE]
         self.query_map.save(folder)
-        faiss.write_index(self.template, str(folder / TEMPLATE))
+        write_index(self.template, folder / TEMPLATE)
         if self.text_map:
             names.append(TEXT_MAP)
-            np.savez(folder / TEXT_MAP, **vars(self.text_map))
+            write_arrays(folder / TEXT_MAP, vars(self.text_map))
         return {name: sha256(folder / name) for name in names}
 
     @classmethod

@@ -1,4 +1,7 @@
-"""A .npy file of half-precision rows whose number is known only at the end."""
+"""A .npy file of half-precision rows whose number is known only at the end.
+
+Its header is written again then: such a file needs a disk that takes this.
+"""
 
 from pathlib import Path
 

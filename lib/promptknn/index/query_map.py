@@ -22,6 +22,7 @@ import numpy as np
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.errors import ModelMismatchError
 from promptknn.index.ridge import RidgeSums
+from promptknn.sequential_files import write_arrays
 
 Kind = Literal["identity", "centred", "ridge", "conse"]
 
@@ -74,13 +75,7 @@ class QueryMap:
 
     def save(self, folder: Path) -> None:
         """Write the map into a folder."""
-        np.savez(
-            folder / FILE,
-            kind=np.array(self.kind),
-            image_mean=self.image_mean,
-            weights=self.weights,
-            pool_mean=self.pool_mean,
-        )
+        write_arrays(folder / FILE, {**vars(self), "kind": np.array(self.kind)})
 
     @classmethod
     def load(cls, folder: Path) -> "QueryMap":

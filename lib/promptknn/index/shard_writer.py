@@ -1,8 +1,12 @@
-"""Writing a shard: batch by batch into a folder beside its place, then moved there whole."""
+"""Writing a shard: batch by batch on the host's own disk, then to its place, whole.
+
+The files are begun together and finished together, one of them from its head: storage that all
+hosts see may take neither.
+"""
 
 import hashlib
 import shutil
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +16,7 @@ import faiss
 import pyarrow as pa
 
 from promptknn.encoders.encoder import Vectors
+from promptknn.index.faiss_file import write_index
 from promptknn.index.fine_scalars import add_keys
 from promptknn.index.growing_array import GrowingArray
 from promptknn.index.mapped_lists import write_lists
@@ -23,6 +28,8 @@ from promptknn.index.shard import (
     SENTENCE,
     VECTORS,
 )
+from promptknn.local_folder import local_folder
+from promptknn.sequential_files import copy_files
 
 UNFINISHED = "."
 
@@ -48,6 +55,7 @@ class ShardWriter:
         empty_index: faiss.Index,
         with_mapped: bool = False,
         with_rescoring: bool = False,
+        cache: Path | None = None,
     ) -> None:
         """Start a shard.
 
@@ -56,10 +64,12 @@ class ShardWriter:
             empty_index: a trained index without vectors, which this shard fills.
             with_mapped: whether mapped CLIP text embeddings will be added too.
             with_rescoring: whether a second CLIP model's text embeddings will be added too.
+            cache: of this host, on whose disk the shard is written; None: its default.
         """
         self._place = place
-        self._folder = place.with_name(f"{UNFINISHED}{place.name}-{uuid4().hex}")
-        self._folder.mkdir(parents=True)
+        self._copy = place.with_name(f"{UNFINISHED}{place.name}-{uuid4().hex}")
+        self._stack = ExitStack()
+        self._folder = self._stack.enter_context(local_folder(cache))
         self._index = empty_index
         self._prompts = pa.ipc.new_file(str(self._folder / PROMPTS), PROMPTS_SCHEMA)
         self._sentence = GrowingArray(self._folder / SENTENCE)
@@ -99,18 +109,15 @@ class ShardWriter:
     def finish(self) -> WrittenShard:
         """Complete the files and move the folder to its place."""
         write_lists(self._index, self._folder)
-        # FAISS itself only prints that the last bytes of a file found no room.
-        with (self._folder / VECTORS).open("wb") as file:
-            writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
-            faiss.write_index(self._index, writer)
+        write_index(self._index, self._folder / VECTORS)
         self._prompts.close()
         for array in self._arrays():
             array.finish()
-        files = {file.name: sha256(file) for file in sorted(self._folder.iterdir())}
+        files = copy_files(self._folder, self._copy)
         size = sum((self._folder / name).stat().st_size for name in files)
         if self._place.exists():
             shutil.rmtree(self._place)
-        self._folder.rename(self._place)
+        self._copy.rename(self._place)
         return WrittenShard(self._rows, size, files)
 
     def _arrays(self) -> list[GrowingArray]:
@@ -130,7 +137,8 @@ class ShardWriter:
             # On a full disk closing fails too.
             with suppress(OSError):
                 array.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._stack.close()
+        shutil.rmtree(self._copy, ignore_errors=True)
 
 
 def sha256(file: Path) -> str:

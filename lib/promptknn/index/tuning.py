@@ -162,7 +162,8 @@ class Tuner:
             version = settings_hash(version, str(tuned.nprobe))
             shutil.copytree(folder, root / version / QUERY_MAP_FOLDER, dirs_exist_ok=True)
             shards = lake.read(INDEX_SHARDS).where(of_known)
-            lake.replace(INDEX_SHARDS, shards.withColumn("index_version", F.lit(version)))
+            now = {"index_version": F.lit(version), "built_at": F.current_timestamp()}
+            lake.replace(INDEX_SHARDS, shards.withColumns(now))
             row = row.withColumns({
                 "index_version": F.lit(version),
                 "grown_from": F.lit(known.index_version),

@@ -181,10 +181,11 @@ class VersionBuild:
         shard_id = (F.floor(start * shards / F.lit(2**32)) + first).cast("int")
         second = [RESCORING_COLUMN] if self.second else []
         columns = ["prompt_id", "text", "clip_embedding", "sentence_embedding", *second]
+        write = write_shards(fitted, self.folder, bool(second), settings.host_cache)
         return (
             pool.select(shard_id.alias("shard_id"), *columns)
             .repartitionByRange(shards, "shard_id")
             .sortWithinPartitions("shard_id", "prompt_id")
-            .mapInArrow(write_shards(fitted, self.folder, bool(second)), SCHEMA)
+            .mapInArrow(write, SCHEMA)
             .toArrow()
         )

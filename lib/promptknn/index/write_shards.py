@@ -17,7 +17,7 @@ SCHEMA = "shard_id int, prompts bigint, path string, bytes bigint, files map<str
 
 
 def write_shards(
-    fitted: Fitted, folder: Path, with_rescoring: bool = False
+    fitted: Fitted, folder: Path, with_rescoring: bool = False, cache: Path | None = None
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes sorted prompts into shards inside Spark's workers.
 
@@ -25,6 +25,7 @@ def write_shards(
         fitted: what all shards share.
         folder: of the index version, under the index location.
         with_rescoring: whether the prompts have the column RESCORING_COLUMN.
+        cache: of each host, on whose disk a shard is written before it is copied into the folder.
     """
     query_map, text_map = fitted.query_map, fitted.text_map
     template = faiss.serialize_index(fitted.template)
@@ -32,7 +33,8 @@ def write_shards(
     def one(shard_id: int, parts: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
         name = f"shard-{shard_id:05d}"
         empty = faiss.deserialize_index(template)
-        with ShardWriter(folder / name, empty, text_map is not None, with_rescoring) as writer:
+        wanted = text_map is not None, with_rescoring
+        with ShardWriter(folder / name, empty, *wanted, cache) as writer:
             for part in parts:
                 clip = from_arrow(part.column("clip_embedding"))
                 sentence = from_arrow(part.column("sentence_embedding"))

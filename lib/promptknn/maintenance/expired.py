@@ -23,6 +23,18 @@ def expired_versions(versions: Sequence[Row], kept: int, before: datetime) -> se
     return {row.index_version for row in newest_first[kept:] if row.built_at < before}
 
 
+def unfinished_versions(shards: Sequence[Row], known: set[str], before: datetime) -> set[str]:
+    """Find the versions whose build was killed when their shards were recorded, and they not yet.
+
+    Args:
+        shards: index_version and built_at of every shard.
+        known: versions that are recorded.
+        before: a shard recorded later may be of a build that runs now.
+    """
+    lately = {row.index_version for row in shards if row.built_at >= before}
+    return {row.index_version for row in shards} - known - lately
+
+
 def unneeded_folders(
     root: Path, versions: set[str], shard_paths: set[str], before: datetime
 ) -> list[Path]:

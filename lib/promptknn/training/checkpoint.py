@@ -9,6 +9,8 @@ from uuid import uuid4
 import torch
 from safetensors.torch import load_file, save_file
 
+from promptknn.local_folder import local_folder
+from promptknn.sequential_files import copy_files
 from promptknn.training.objective import Objective
 
 _FOLDER = "checkpoints"
@@ -34,10 +36,12 @@ def save_checkpoint(
     """Write a checkpoint, then drop the ones before it."""
     folder = work / _FOLDER / f"step-{place.step:09d}"
     partial = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    partial.mkdir(parents=True)
-    save_file(_weights(objective), partial / _WEIGHTS)
-    torch.save(optimizer.state_dict(), partial / _OPTIMIZER)
-    (partial / _PLACE).write_text(json.dumps(asdict(place)))
+    # Made here, then copied: safetensors does not write from the first byte to the last.
+    with local_folder() as here:
+        save_file(_weights(objective), here / _WEIGHTS)
+        torch.save(optimizer.state_dict(), here / _OPTIMIZER)
+        (here / _PLACE).write_text(json.dumps(asdict(place)))
+        copy_files(here, partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     for other in folder.parent.iterdir():

@@ -1,8 +1,11 @@
 """Loss curves: a line of JSON a step while training goes on, then a Delta table and a picture."""
 
 import json
+import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -20,40 +23,58 @@ FILE = "losses.jsonl"
 PICTURE = "loss_curves.png"
 
 
+# Each time the whole file, which for 100,000 steps is 20 MB.
+_SECONDS_BETWEEN_WRITES = 10.0
+
+
 class Curves:
-    """The losses of one training, in a file that survives a killed process."""
+    """The losses of one training, in a file that survives a killed process.
+
+    One process adds steps; others may look. A Volume takes no append, so the file is replaced now
+    and then, and once a checkpoint or the training is done.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Name the file; nothing is written yet."""
         self._file = folder / FILE
+        # Of the process that adds: it does not read again what it has written.
+        self._held: list[str] | None = None
+        self._written_at = -math.inf
 
     def forget_after(self, step: int) -> None:
-        """Drop what a killed process wrote after its last checkpoint, a torn line too."""
-        kept = [record for record in self._records() if _step(record) <= step]
-        self._file.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        """Drop what a killed process wrote after its last checkpoint."""
+        self._held = [line for line in self._lines() if _step(json.loads(line)) <= step]
+        self.write()
 
     def append(self, record: Mapping[str, object]) -> None:
         """Add a step: keys of SCHEMA."""
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(record)) + "\n")
+        self._held = self._lines()
+        self._held.append(json.dumps(dict(record)))
+        if time.monotonic() >= self._written_at + _SECONDS_BETWEEN_WRITES:
+            self.write()
+
+    def write(self) -> None:
+        """Write what was added since the file was written."""
+        if self._held is None:
+            return
+        part = self._file.with_name(f".{FILE}-{uuid4().hex}")
+        part.write_text("".join(f"{line}\n" for line in self._held), encoding="utf-8")
+        part.replace(self._file)
+        self._written_at = time.monotonic()
 
     def table(self) -> pa.Table:
         """Give all steps, as SCHEMA."""
-        return pa.Table.from_pylist(self._records(), schema=SCHEMA)
+        return pa.Table.from_pylist([json.loads(line) for line in self._lines()], schema=SCHEMA)
 
     def last_step(self) -> int:
         """Tell how many steps are done."""
-        records = self._records()
-        return _step(records[-1]) if records else 0
+        lines = self._lines()
+        return _step(json.loads(lines[-1])) if lines else 0
 
-    def _records(self) -> list[dict[str, object]]:
-        records = []
-        for line in self._file.read_text().splitlines() if self._file.is_file() else ():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return records
+    def _lines(self) -> list[str]:
+        if self._held is not None:
+            return self._held
+        return self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
 
 
 def _step(record: Mapping[str, object]) -> int:

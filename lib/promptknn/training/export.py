@@ -14,6 +14,8 @@ from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
 
 from promptknn.encoders.open_clip import Tokenizer
+from promptknn.local_folder import local_folder
+from promptknn.sequential_files import copy_files
 from promptknn.settings import ClipSettings
 from promptknn.training.head import save_head
 
@@ -40,21 +42,23 @@ def export(
             head.safetensors; it appears whole, and replaces the one before.
     """
     partial = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    partial.mkdir(parents=True)
-    config = open_clip.get_model_config(clip.model)
-    # open_clip turns it on for checkpoints that need it, without a word in the configuration.
-    config["quick_gelu"] = any(isinstance(module, QuickGELU) for module in model.modules())
-    save_config_for_hf(model, partial / HF_CONFIG_NAME, config)
-    weights = {
-        name: value.detach().cpu().clone().contiguous()
-        for name, value in model.state_dict().items()
-    }
-    save_file(weights, partial / HF_SAFE_WEIGHTS_NAME)
-    if isinstance(tokenizer, open_clip.tokenizer.HFTokenizer):
-        tokenizer.save_pretrained(partial)
-    if head is not None:
-        save_head(head, partial)
-    (partial / ORIGIN).write_text(json.dumps(dict(origin), indent=2, sort_keys=True))
+    # Made here, then copied: safetensors does not write from the first byte to the last.
+    with local_folder() as here:
+        config = open_clip.get_model_config(clip.model)
+        # open_clip turns it on for checkpoints that need it, without a word in the configuration.
+        config["quick_gelu"] = any(isinstance(module, QuickGELU) for module in model.modules())
+        save_config_for_hf(model, here / HF_CONFIG_NAME, config)
+        weights = {
+            name: value.detach().cpu().clone().contiguous()
+            for name, value in model.state_dict().items()
+        }
+        save_file(weights, here / HF_SAFE_WEIGHTS_NAME)
+        if isinstance(tokenizer, open_clip.tokenizer.HFTokenizer):
+            tokenizer.save_pretrained(here)
+        if head is not None:
+            save_head(head, here)
+        (here / ORIGIN).write_text(json.dumps(dict(origin), indent=2, sort_keys=True))
+        copy_files(here, partial)
     replace_folder(partial, folder)
 
 

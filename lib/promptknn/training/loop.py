@@ -96,8 +96,12 @@ class _Training:
             self.curves.forget_after(self.place.step)
 
     def run(self) -> TrainingResult:
-        for epoch in range(self.place.step // self.steps_an_epoch, self.settings.epochs):
-            self._epoch(epoch)
+        try:
+            for epoch in range(self.place.step // self.steps_an_epoch, self.settings.epochs):
+                self._epoch(epoch)
+        finally:
+            # Also of a training that fails: its curve may say why.
+            self.curves.write()
         if self.processes.first:
             origin = {"training_run": self.job.run, "base_model": self.job.clip.model}
             export(
@@ -168,6 +172,7 @@ class _Training:
         for others in self.processes.gather_objects(self.place.refused):
             self.place.refused.update(others)
         if self.processes.first:
+            self.curves.write()
             save_checkpoint(self.job.work, self.objective, self.optimizer, self.place)
 
 
