@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -6,7 +7,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from promptknn.lake import Lake
-from promptknn.materialised import SCRATCH, materialised
+from promptknn.materialised import SCRATCH, drop_leftovers, materialised
 
 
 def test_rows_are_computed_once_for_all_uses(spark: SparkSession, lake: Lake) -> None:
@@ -62,6 +63,13 @@ def test_where_nothing_may_persist_a_table_keeps_the_rows_and_goes(
             assert rows.where("id < 4").count() == 4
         assert seen.value == 10
         assert spark.sql("SHOW TABLES IN serverless").isEmpty()
+        spark.range(1).write.format("delta").saveAsTable(f"serverless.{SCRATCH}of_a_killed_run")
+        spark.range(1).write.format("delta").saveAsTable("serverless.of_somebody")
+        now = datetime.now(UTC)
+        assert drop_leftovers(lake, now - timedelta(hours=1)) == 0
+        assert drop_leftovers(lake, now + timedelta(hours=1)) == 1
+        (left,) = spark.sql("SHOW TABLES IN serverless").collect()
+        assert left.tableName == "of_somebody"
     finally:
         spark.sql("DROP SCHEMA serverless CASCADE")
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import uuid4
 
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from promptknn.lake import Lake
 from promptknn.locations import is_path
@@ -42,6 +44,26 @@ def materialised(frame: DataFrame, lake: Lake) -> Iterator[DataFrame]:
         yield kept
     finally:
         kept.unpersist()
+
+
+def drop_leftovers(lake: Lake, before: datetime) -> int:
+    """Drop the tables that killed runs left in the lake's schema; give their number.
+
+    Args:
+        lake: a folder has none.
+        before: a table written later may be of a run that goes on.
+    """
+    if is_path(lake.location):
+        return 0
+    schema, dropped = quoted_name(lake.location), 0
+    for row in lake.spark.sql(f"SHOW TABLES IN {schema} LIKE '{SCRATCH}*'").collect():
+        name = f"{schema}.{quoted_name(row.tableName)}"
+        history = lake.spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1")
+        (written,) = history.select(F.unix_seconds("timestamp").alias("seconds")).collect()
+        if written.seconds < before.timestamp():
+            lake.spark.sql(f"DROP TABLE IF EXISTS {name}")
+            dropped += 1
+    return dropped
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from promptknn.index.forget import forget_versions
 from promptknn.index.owner import is_own
 from promptknn.index.version import index_location
 from promptknn.maintenance.expired import expired_versions, unfinished_versions, unneeded_folders
+from promptknn.materialised import drop_leftovers
 from promptknn.removal.held_versions import versions_with_removed
 from promptknn.stage import Context, Counts, Stage
 from promptknn.table import Table
@@ -36,19 +37,22 @@ class MaintainLake(Stage):
     def run(self, context: Context) -> Counts:
         lake, settings = context.lake, context.settings.maintenance
         there = [table for table in self._tables if lake.exists(table)]
-        forgotten = self._forget_versions(context)
+        before = datetime.now(UTC) - timedelta(hours=settings.retention_hours)
+        forgotten = self._forget_versions(context, before)
+        left = drop_leftovers(lake, before)
+        leftovers = f", {left} tables that killed runs left dropped" if left else ""
         for number, table in enumerate(there):
             context.progress(number, len(there))
             lake.sql("OPTIMIZE {0}", table)
             lake.sql(f"VACUUM {{0}} RETAIN {settings.retention_hours} HOURS", table)
-        return Counts(len(there), len(there), message=f"{len(there)} tables compacted, {forgotten}")
+        message = f"{len(there)} tables compacted{leftovers}, {forgotten}"
+        return Counts(len(there), len(there), message=message)
 
-    def _forget_versions(self, context: Context) -> str:
+    def _forget_versions(self, context: Context, before: datetime) -> str:
         """Forget what nobody needs; say how much, and what stays."""
         lake, settings = context.lake, context.settings.maintenance
         if not lake.exists(INDEX_VERSIONS):
             return _said(0, 0)
-        before = datetime.now(UTC) - timedelta(hours=settings.retention_hours)
         versions = _dated(lake.read(INDEX_VERSIONS), "active")
         known = {row.index_version for row in versions}
         gone = expired_versions(versions, settings.index_versions_kept, before)
