@@ -149,6 +149,25 @@ def test_images_of_a_table_are_read_and_missing_ones_named(
         run(wrong, EmbedImages())
 
 
+def test_a_picture_of_a_table_is_read_again_where_its_time_is_new(
+    spark: SparkSession, run: Run, embedded: Settings, tmp_path: Path
+) -> None:
+    picture, table = tmp_path / "picture.png", str(tmp_path / "uris")
+    settings = changed(
+        embedded, lake=str(tmp_path / "lake"), images__table=table, images__paths=[str(tmp_path)],
+        images__modified_column="Changed",
+    )  # fmt: skip
+    rows = []
+    for content, day in ((CHELSEA, "2026-01-01"), (CHELSEA, "2026-01-01"), (COFFEE, "2026-01-02")):
+        shutil.copy(content, picture)
+        frame = spark.sql(f"SELECT '{picture}' AS image_uri, '{day}' AS changed")
+        frame.write.format("delta").mode("overwrite").save(table)
+        rows.append(run(settings, EmbedImages())[0].rows_out)
+    assert rows == [1, 0, 1]
+    with pytest.raises(MissingInputError, match=r"no column 'at': set `images\.modified_column`"):
+        run(changed(settings, images__modified_column="at"), EmbedImages())
+
+
 def test_refused_files_are_tried_again_where_that_is_asked_for(
     spark: SparkSession, run: Run, embedded: Settings, tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ def find_images(context: Context, settings: ImageSettings) -> tuple[DataFrame, i
             f"`images.paths` to the folders that hold them."
         )
     if settings.table:
-        return _images_of_table(context, settings.table, settings.uri_column), 0
+        return _images_of_table(context, settings.table, settings), 0
     if not settings.paths:
         raise MissingInputError(
             "No images are named: set `images.paths` to folders, globs or files, and "
@@ -110,19 +110,21 @@ def find_images(context: Context, settings: ImageSettings) -> tuple[DataFrame, i
     return context.spark.createDataFrame(listing.to_arrow()), listing.left_out
 
 
-def _images_of_table(context: Context, table: str, uri_column: str) -> DataFrame:
+def _images_of_table(context: Context, table: str, settings: ImageSettings) -> DataFrame:
     frame = table_or_path(context.spark, table, "images.table")
-    uri = column(frame, uri_column, f"The table {table}", "images.uri_column")
-    # A table tells neither size nor time of a file: its images are known by their URI alone.
+    place = f"The table {table}"
+    uri = F.col(column(frame, settings.uri_column, place, "images.uri_column")).cast("string")
+    modified = F.lit(0)
+    if settings.modified_column:
+        name = column(frame, settings.modified_column, place, "images.modified_column")
+        modified = F.coalesce(F.col(name).cast("timestamp"), F.lit(0).cast("timestamp"))
+    # A table does not tell a file's size.
     return (
-        frame.select(_path(F.col(uri).cast("string")).alias("image_uri"))
+        frame.select(_path(uri).alias("image_uri"), modified.cast("timestamp").alias("modified"))
         .where("image_uri IS NOT NULL")
-        .distinct()
-        .select(
-            "image_uri",
-            F.lit(UNKNOWN_SIZE).cast("bigint").alias("image_bytes"),
-            F.lit(0).cast("timestamp").alias("modified_at"),
-        )
+        .groupBy("image_uri")
+        .agg(F.max("modified").alias("modified_at"))
+        .select("image_uri", F.lit(UNKNOWN_SIZE).cast("bigint").alias("image_bytes"), "modified_at")
     )
 
 

@@ -14,6 +14,8 @@ class ImageSettings(Section):
     paths: PathLocations = ()
     table: Location | None = None
     uri_column: str = "image_uri"
+    # Of the table: a time that changes with the picture. Without one a picture is read once.
+    modified_column: str | None = None
     extensions: tuple[str, ...] = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
     maximum_megapixels: float = Field(default=178.0, gt=0)
     # Files that were refused are tried again: a disk may have been away, a picture been mended.
