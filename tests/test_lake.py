@@ -137,7 +137,7 @@ def test_a_pinned_table_stays_and_what_is_kept_of_it_too(
     anywhere.create([REJECTED_PROMPTS])
     anywhere.insert(REJECTED_PROMPTS, rejected(spark, 0, 10))
     pinned = anywhere.read_pinned(REJECTED_PROMPTS)
-    with materialised(pinned.withColumn("computed", F.rand())) as kept:
+    with materialised(pinned.withColumn("computed", F.rand()), anywhere) as kept:
         before = sorted(row.computed for row in kept.collect())
         anywhere.insert(REJECTED_PROMPTS, rejected(spark, 10, 12))
         assert pinned.count() == 10
