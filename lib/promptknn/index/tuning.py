@@ -17,6 +17,7 @@ from promptknn.index.factory import FLAT, lists_of, nprobe_candidates
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_answers, found_answers, recall
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
+from promptknn.sequential_files import copy_files
 from promptknn.settings import settings_hash
 from promptknn.stage import Context
 from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_SHARDS, INDEX_VERSIONS
@@ -160,7 +161,9 @@ class Tuner:
             root = index_location(self.context.settings)
             folder = root / version / QUERY_MAP_FOLDER
             version = settings_hash(version, str(tuned.nprobe))
-            shutil.copytree(folder, root / version / QUERY_MAP_FOLDER, dirs_exist_ok=True)
+            # Left by a run that was killed before it recorded the version.
+            shutil.rmtree(root / version, ignore_errors=True)
+            copy_files(folder, root / version / QUERY_MAP_FOLDER)
             shards = lake.read(INDEX_SHARDS).where(of_known)
             now = {"index_version": F.lit(version), "built_at": F.current_timestamp()}
             lake.replace(INDEX_SHARDS, shards.withColumns(now))
