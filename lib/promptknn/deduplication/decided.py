@@ -20,15 +20,15 @@ def decided(lake: Lake, table: Table, models: Models, settings: DeduplicationSet
 
 
 def forget_decided(lake: Lake, forbidden: DataFrame) -> None:
-    """Forget what was decided of forbidden prompts, and of those set apart as near one of them.
+    """Forget that forbidden prompts were kept, and what was set apart as near one of them.
 
-    What is allowed of these is decided again: of two that are near, the index holds the other.
+    What is allowed of that is decided again: of two that are near, the index holds the other. A
+    forbidden prompt that was set apart itself stays so.
     """
     near = lake.read(NEAR_DUPLICATES)
-    names = near.select(*NEAR_DUPLICATES.key, F.explode(F.array("prompt_id", "kept_prompt_id")))
     # Near duplicates first: a run that is killed in between finds the others still.
     for table, named in (
-        (NEAR_DUPLICATES, names.withColumnRenamed("col", "named")),
+        (NEAR_DUPLICATES, near.withColumn("named", F.col("kept_prompt_id"))),
         (KEPT_PROMPTS, lake.read(KEPT_PROMPTS).withColumn("named", F.col("prompt_id"))),
     ):
         rows = named.join(forbidden.toDF("named"), "named", "left_semi").select(*table.key)

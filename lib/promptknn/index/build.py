@@ -73,7 +73,9 @@ class BuildIndex(Stage):
                 again = "" if tuned == Tuned.of(known) else chosen
                 message = f"index {name} is up to date, {rows:,} prompts{again}"
                 return Counts(message=message + _kept_out(forbidden))
-            missed = missed or Missed(known, tuned)
+            # One that grew was searched on maps and lists of fewer prompts: it proves nothing.
+            if known.fitted_prompts == known.prompts:
+                missed = missed or Missed(known, tuned)
         growth = None
         if missed is None:
             growth = growth_of(lake, settings, models, second, content, pool, rows)

@@ -22,6 +22,7 @@ from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import settings_hash
 from promptknn.stage import Context, Counts
+from promptknn.table import sql_text
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS, PROMPT_EMBEDDINGS
 from promptknn.waves import smallest_keys
 
@@ -91,12 +92,13 @@ class VersionBuild:
             RecallError: it misses the target recall, or would.
         """
         lake, base = self.context.lake, self.growth.base if self.growth else None
-        # Left by a build of the same version that was killed, or whose files were damaged.
-        shutil.rmtree(self.folder, ignore_errors=True)
         fitted, factory = self._fitted()
         if self.missed is not None and self.missed.row.factory == factory:
             # It would miss the target as the one did that is there.
             self.tuner.check(self.missed.row.index_version, self.missed.tuned)
+        # Left by a build of the same version that was killed, or whose files were damaged.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        lake.sql(f"DELETE FROM {{0}} WHERE index_version = {sql_text(self.version)}", INDEX_SHARDS)
         files = fitted.save(self.folder / QUERY_MAP_FOLDER)
         lake.replace(INDEX_SHARDS, self._shards(fitted))
         # Left by a task whose worker was killed, and that Spark tried again.

@@ -74,7 +74,11 @@ class Curves:
     def _lines(self) -> list[str]:
         if self._held is not None:
             return self._held
-        return self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
+        if not self._file.is_file():
+            return []
+        # A release that added lines left half of one where it was killed.
+        lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [line.rstrip("\n") for line in lines if line.endswith("\n")]
 
 
 def _step(record: Mapping[str, object]) -> int:
