@@ -38,12 +38,18 @@ def test_memory_is_freed_when_the_use_fails(spark: SparkSession, lake: Lake) -> 
     assert not frame.is_cached
 
 
-def test_where_nothing_may_persist_a_table_keeps_the_rows_and_goes(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def serverless(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse to persist, as serverless compute does."""
+
     def refuse(frame: DataFrame, level: object) -> DataFrame:
         raise AnalysisException("[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported")
 
+    monkeypatch.setattr(type(spark.range(1)), "persist", refuse)
+
+
+@pytest.mark.usefixtures("serverless")
+def test_where_nothing_may_persist_a_table_keeps_the_rows_and_goes(spark: SparkSession) -> None:
     seen = spark.sparkContext.accumulator(0)
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -51,7 +57,6 @@ def test_where_nothing_may_persist_a_table_keeps_the_rows_and_goes(
             seen.add(batch.num_rows)
             yield batch
 
-    monkeypatch.setattr(type(spark.range(1)), "persist", refuse)
     spark.sql("CREATE SCHEMA serverless")
     try:
         lake = Lake(spark, "spark_catalog.serverless", "a-run")
@@ -74,12 +79,7 @@ def test_where_nothing_may_persist_a_table_keeps_the_rows_and_goes(
         spark.sql("DROP SCHEMA serverless CASCADE")
 
 
-def test_a_lake_in_a_folder_computes_them_again_there(
-    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(frame: DataFrame, level: object) -> DataFrame:
-        raise AnalysisException("[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported")
-
-    monkeypatch.setattr(type(spark.range(1)), "persist", refuse)
+@pytest.mark.usefixtures("serverless")
+def test_a_lake_in_a_folder_computes_them_again_there(spark: SparkSession, lake: Lake) -> None:
     with materialised(spark.range(10), lake) as rows:
         assert rows.count() == 10

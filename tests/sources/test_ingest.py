@@ -22,6 +22,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def people(tmp_path: Path) -> tuple[Path, Settings]:
+    """A file of rows with ids, to be written, and settings that read it alone."""
+    file = tmp_path / "people.csv"
+    source = {"kind": "file", "path": str(file), "id_column": "id"}
+    return file, Settings.model_validate({"lake": str(tmp_path / "lake"), "sources": [source]})
+
+
 def settings_of(folder: Path) -> Settings:
     return Settings.model_validate({
         "lake": str(folder / "lake"),
@@ -75,11 +83,9 @@ def test_reruns_add_only_what_a_file_has_gained(
 
 
 def test_rows_that_share_an_id_are_kept_when_the_source_gains_others(
-    spark: SparkSession, run: Run, tmp_path: Path
+    spark: SparkSession, run: Run, people: tuple[Path, Settings]
 ) -> None:
-    file = tmp_path / "people.csv"
-    people = {"kind": "file", "path": str(file), "id_column": "id"}
-    settings = Settings.model_validate({"lake": str(tmp_path / "lake"), "sources": [people]})
+    file, settings = people
     file.write_text("id,text\n1,a zebra\n2,a cat\n2,a cat\n")
     run(settings, IngestPrompts())
     file.write_text("id,text\n1,a zebra\n2,a cat\n2,a cat\n1,an apple\n2,a bee\n1,a zebra\n")
@@ -92,11 +98,9 @@ def test_rows_that_share_an_id_are_kept_when_the_source_gains_others(
 
 
 def test_another_text_under_a_known_id_is_kept_beside_the_first(
-    spark: SparkSession, run: Run, tmp_path: Path
+    spark: SparkSession, run: Run, people: tuple[Path, Settings]
 ) -> None:
-    file = tmp_path / "people.csv"
-    people = {"kind": "file", "path": str(file), "id_column": "id"}
-    settings = Settings.model_validate({"lake": str(tmp_path / "lake"), "sources": [people]})
+    file, settings = people
     file.write_text("id,text\n1,a zebra\n2,a cat\n")
     run(settings, IngestPrompts())
     # The next month's file begins its ids anew, and has one row that is the same.

@@ -114,13 +114,13 @@ def _images_of_table(context: Context, table: str, settings: ImageSettings) -> D
     frame = table_or_path(context.spark, table, "images.table")
     place = f"The table {table}"
     uri = F.col(column(frame, settings.uri_column, place, "images.uri_column")).cast("string")
-    modified = F.lit(0)
+    modified = never = F.lit(0).cast("timestamp")
     if settings.modified_column:
         name = column(frame, settings.modified_column, place, "images.modified_column")
-        modified = F.coalesce(F.col(name).cast("timestamp"), F.lit(0).cast("timestamp"))
+        modified = F.coalesce(F.col(name).cast("timestamp"), never)
     # A table does not tell a file's size.
     return (
-        frame.select(_path(uri).alias("image_uri"), modified.cast("timestamp").alias("modified"))
+        frame.select(_path(uri).alias("image_uri"), modified.alias("modified"))
         .where("image_uri IS NOT NULL")
         .groupBy("image_uri")
         .agg(F.max("modified").alias("modified_at"))

@@ -79,7 +79,9 @@ class BuildIndex(Stage):
         growth = None
         if missed is None:
             growth = growth_of(lake, settings, models, second, content, pool, rows)
-        build = VersionBuild(context, models, second, pool, rows, digest, version, growth, missed)
+        build = VersionBuild(
+            context, tuner, models, second, pool, rows, digest, version, growth, missed
+        )
         try:
             counts = build.run()
         except RecallError:

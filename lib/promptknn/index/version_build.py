@@ -45,6 +45,7 @@ class VersionBuild:
 
     Attributes:
         context: has the settings and the lake.
+        tuner: chooses its lists.
         models: whose vectors it holds.
         second: models that score neighbours again, if any.
         pool: the prompts it holds, as `pool_of` gives them.
@@ -56,6 +57,7 @@ class VersionBuild:
     """
 
     context: Context
+    tuner: Tuner
     models: Models
     second: Models | None
     pool: DataFrame
@@ -78,12 +80,6 @@ class VersionBuild:
     def folder(self) -> Path:
         """Where its shards lie."""
         return index_location(self.context.settings) / self.version
-
-    @property
-    def tuner(self) -> Tuner:
-        """What chooses its lists."""
-        k = min(self.context.settings.prediction.k, self.rows)
-        return Tuner(self.context, self.models, self.pool, k)
 
     def run(self) -> Counts:
         """Write it, measure it, and make it the active one.
