@@ -1,11 +1,19 @@
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from promptknn.arrow_vectors import Floats, from_arrow, in_order, to_arrow
+from promptknn.arrow_vectors import (
+    Floats,
+    from_arrow,
+    from_half_arrow,
+    in_order,
+    to_arrow,
+    to_half_arrow,
+)
 from promptknn.errors import InvalidVectorError
 
 VECTORS = arrays(
@@ -28,6 +36,21 @@ def test_a_slice_of_a_column_gives_its_own_rows(vectors: Floats, data: st.DataOb
     stop = data.draw(st.integers(start + 1, len(vectors)))
     column = to_arrow(vectors).slice(start, stop - start)
     np.testing.assert_array_equal(from_arrow(column), vectors[start:stop])
+
+
+@given(arrays(np.float16, array_shapes(min_dims=2, max_dims=2, max_side=12)), st.data())
+def test_what_is_stored_in_halves_comes_back_as_it_was(
+    halves: npt.NDArray[np.float16], data: st.DataObject
+) -> None:
+    vectors = halves.astype(np.float32)
+    start = data.draw(st.integers(0, len(vectors) - 1))
+    column = to_half_arrow(vectors)
+    assert column.type == pa.binary()
+    np.testing.assert_array_equal(from_half_arrow(column.slice(start)), vectors[start:])
+
+
+def test_no_halves_make_an_empty_column() -> None:
+    assert len(from_half_arrow(to_half_arrow(np.zeros((0, 5), np.float32)))) == 0
 
 
 @given(VECTORS)

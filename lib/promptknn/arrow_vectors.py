@@ -37,6 +37,33 @@ def from_arrow(column: pa.Array) -> Floats:
     return values.reshape(rows, -1)
 
 
+def to_half_arrow(vectors: Floats) -> pa.BinaryArray:
+    """Give the rows of a float32 (n, d) array as bytes of float16, for which Spark has no type."""
+    rows, dim = vectors.shape
+    halves = np.ascontiguousarray(vectors, dtype="<f2")
+    offsets = pa.array(np.arange(rows + 1) * halves.itemsize * dim, pa.int32())
+    return pa.Array.from_buffers(
+        pa.binary(), rows, [None, offsets.buffers()[1], pa.py_buffer(halves.tobytes())]
+    )
+
+
+def from_half_arrow(column: pa.BinaryArray) -> Floats:
+    """Give what `to_half_arrow` made as a float32 (n, d) array.
+
+    Raises:
+        InvalidVectorError: the rows have different lengths.
+    """
+    rows = len(column)
+    if rows == 0:
+        return np.zeros((0, 0), dtype=np.float32)
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + rows + 1]
+    if len(set(np.diff(ends).tolist())) > 1:
+        raise _different_dimensions()
+    halves = np.frombuffer(data, dtype="<f2", count=(ends[-1] - ends[0]) // 2, offset=ends[0])
+    return halves.reshape(rows, -1).astype(np.float32)
+
+
 def in_order(table: pa.Table, key: str, vectors: str) -> tuple[Texts, Floats]:
     """Give the values of a key, sorted, and the vectors beside them: float32, (n, d).
 

@@ -10,22 +10,20 @@ from uuid import uuid4
 from filelock import FileLock
 
 from promptknn.errors import StorageError
-from promptknn.locations import default_cache
 
 _NAME = ".writing-"
 
 
 @contextmanager
-def local_folder(cache: Path | None = None) -> Iterator[Path]:
+def local_folder(cache: Path) -> Iterator[Path]:
     """Give an empty folder, which is gone afterwards, as is what killed processes left beside it.
 
     Args:
-        cache: what the host keeps; its default where a writer does not know the setting.
+        cache: what the host keeps.
 
     Raises:
         StorageError: nothing can be written into the cache, or it is another user's.
     """
-    cache = cache or Path(default_cache())
     folder = cache / f"{_NAME}{uuid4().hex}"
     # The system takes the lock from a process that is killed: then the folder is nobody's.
     lock = FileLock(_lock(folder))

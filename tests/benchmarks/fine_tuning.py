@@ -88,7 +88,7 @@ def fine_tune(base: str, pictures: Pictures, folder: Path, seed: int) -> str:
     settings = TRAINING.model_copy(update={"seed": seed})
     # So small a network is no faster on two threads, and much slower beside other work.
     torch.set_num_threads(1)
-    result = train(TrainingJob("bench", folder, ClipSettings(model=base), settings, 1.0))
+    result = train(TrainingJob("bench", folder, ClipSettings(model=base), settings, 1.0, folder))
     if result.failure:
         raise result.failure
     return f"local-dir:{folder / MODEL}"

@@ -126,6 +126,21 @@ def test_what_a_killed_run_lost_is_made_again_the_same(
     assert [tuple(row[key] for key in (*KEY, "image_uri")) for row in found] == keys
 
 
+def test_what_the_policy_has_come_to_forbid_gets_no_picture(
+    spark: SparkSession, run: Run, diffusion_model: Path, tmp_path: Path
+) -> None:
+    settings = changed(settings_for(tmp_path, diffusion_model), policy={"terms": ["dog"]})
+    write_prompts(spark, settings, *GOOD[:3])
+    (counts,) = run(settings, GenerateImages())
+    assert (counts.rows_in, counts.rows_out) == (2, 2)
+    named = (
+        lake_of(spark, settings)
+        .read(PROMPTS)
+        .join(lake_of(spark, settings).read(PROMPT_IMAGES), "prompt_id")
+    )
+    assert {row.text for row in named.select("text").collect()} == {"a cat", "a red car"}
+
+
 def test_a_prompt_may_have_several_pictures_and_near_duplicates_have_none(
     spark: SparkSession, run: Run, diffusion_model: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from pyspark.sql import functions as F
 
 from promptknn.errors import RecallError
 from promptknn.index.build import BuildIndex
+from promptknn.index.damage import damaged_folders
 from promptknn.index.growth import outgrown, to_rewrite
-from promptknn.index.tuning import Tuned, Tuner
+from promptknn.index.tuned import Tuned
+from promptknn.index.tuning import Tuner
 from promptknn.lake import Lake
 from promptknn.prediction.predict import PredictPrompts
 from promptknn.settings import IndexSettings, Settings
@@ -110,6 +113,16 @@ def test_new_prompts_become_a_shard_and_removed_ones_leave_theirs(
         first.prompts,
         left,
     ]
+    # Of two shards, the damaged one alone is written again.
+    file = (
+        Path(built_copy.lake) / "index" / shards(look, less.index_version)[1].path / "vectors.faiss"
+    )
+    file.write_bytes(file.read_bytes()[:-1])
+    (counts,) = run(built_copy, BuildIndex())
+    assert f"({left} written, 1 shards stay)" in counts.message
+    mended = active(look)
+    assert mended.grown_from == less.index_version
+    assert damaged_folders(look, built_copy, mended) == set()
     found = predictions(run, built_copy, look)
     assert not {near.prompt_id for row in found for near in row.neighbours} & set(gone)
     # A prompt and its double are equally near: the one with the smaller id comes first.

@@ -6,7 +6,8 @@ from pyspark.sql import Row
 from promptknn.encoders.models import Models
 from promptknn.errors import RecallError
 from promptknn.index.content import recorded
-from promptknn.index.tuning import Tuned, Tuner
+from promptknn.index.tuned import Tuned
+from promptknn.index.tuning import Tuner
 from promptknn.lake import Lake
 from promptknn.settings import IndexSettings, Settings
 from promptknn.stage import Context

@@ -2,12 +2,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from promptknn.arrow_vectors import to_half_arrow
 from promptknn.prediction.gathered import gathered
 
 
 def prompt(name: str, distance: float) -> dict[str, object]:
     vector = [float(ord(letter)) for letter in name]
-    return {"distance": distance, "prompt_id": f"id-{name}", "text": name, "sentence": vector}
+    sentence = to_half_arrow(np.array([vector], np.float32))[0].as_py()
+    return {"distance": distance, "prompt_id": f"id-{name}", "text": name, "sentence": sentence}
 
 
 def nearest(*images: list[dict[str, object]]) -> pa.ListArray:
@@ -15,7 +17,7 @@ def nearest(*images: list[dict[str, object]]) -> pa.ListArray:
         ("distance", pa.float32()),
         ("prompt_id", pa.string()),
         ("text", pa.string()),
-        ("sentence", pa.list_(pa.float32())),
+        ("sentence", pa.binary()),
     ]
     return pa.array(images, pa.list_(pa.struct(fields)))
 

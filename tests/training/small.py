@@ -59,6 +59,7 @@ def small_job(
         clip=ClipSettings(model=tiny_clip(folder / "base", seed=0)),
         settings=TrainingSettings.model_validate(chosen),
         maximum_megapixels=1.0,
+        cache=folder / "cache",
     )
 
 

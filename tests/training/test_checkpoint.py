@@ -20,6 +20,12 @@ def base(tmp_path: Path) -> str:
     return tiny_clip(tmp_path / "base", seed=0)
 
 
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """The host's cache, where checkpoints are made before they are copied."""
+    return tmp_path / "cache"
+
+
 def training(base: str) -> Training:
     """Start a training of a model that has statistics of batches, too."""
     model, _, _ = load_open_clip(ClipSettings(model=base), torch.device("cpu"))
@@ -47,10 +53,13 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
     assert [name for name in found if not torch.equal(found[name], expected[name])] == []
 
 
-def test_a_restored_training_goes_on_as_the_one_that_was_saved(base: str, tmp_path: Path) -> None:
+def test_a_restored_training_goes_on_as_the_one_that_was_saved(
+    base: str, tmp_path: Path, cache: Path
+) -> None:
     objective, optimizer = training(base)
     step(objective, optimizer)
-    save_checkpoint(tmp_path, objective, optimizer, Place(7, {"3": "unreadable"}))
+    save_checkpoint(tmp_path, objective, optimizer, Place(7, {"3": "unreadable"}), cache)
+    assert list(cache.iterdir()) == []
     again, its_optimizer = training(base)
 
     place = restore_checkpoint(tmp_path, again, its_optimizer)
@@ -71,36 +80,38 @@ def test_without_a_checkpoint_nothing_is_changed(base: str, tmp_path: Path) -> N
 
 
 def test_a_checkpoint_that_was_cut_off_is_not_read_and_goes_with_the_next(
-    base: str, tmp_path: Path
+    base: str, tmp_path: Path, cache: Path
 ) -> None:
     objective, optimizer = training(base)
     step(objective, optimizer)
-    save_checkpoint(tmp_path, objective, optimizer, Place(1))
+    save_checkpoint(tmp_path, objective, optimizer, Place(1), cache)
     cut = tmp_path / "checkpoints" / ".step-000000002-of-a-killed-process"
     cut.mkdir()
     (cut / "weights.safetensors").write_bytes(b"half of th")
 
     assert restore_checkpoint(tmp_path, objective, optimizer).step == 1
-    save_checkpoint(tmp_path, objective, optimizer, Place(10))
+    save_checkpoint(tmp_path, objective, optimizer, Place(10), cache)
 
     assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step-000000010"]
     assert restore_checkpoint(tmp_path, objective, optimizer).step == 10
 
 
-def test_the_same_step_is_saved_again(base: str, tmp_path: Path) -> None:
+def test_the_same_step_is_saved_again(base: str, tmp_path: Path, cache: Path) -> None:
     objective, optimizer = training(base)
-    save_checkpoint(tmp_path, objective, optimizer, Place(1))
+    save_checkpoint(tmp_path, objective, optimizer, Place(1), cache)
     step(objective, optimizer)
-    save_checkpoint(tmp_path, objective, optimizer, Place(1))
+    save_checkpoint(tmp_path, objective, optimizer, Place(1), cache)
     again, its_optimizer = training(base)
     restore_checkpoint(tmp_path, again, its_optimizer)
     assert_same(tensors(again), tensors(objective))
 
 
-def test_a_volume_takes_a_checkpoint_and_gives_it_back(base: str, volume: Path) -> None:
+def test_a_volume_takes_a_checkpoint_and_gives_it_back(
+    base: str, volume: Path, cache: Path
+) -> None:
     objective, optimizer = training(base)
     step(objective, optimizer)
-    save_checkpoint(volume, objective, optimizer, Place(3))
+    save_checkpoint(volume, objective, optimizer, Place(3), cache)
     again, its_optimizer = training(base)
     assert restore_checkpoint(volume, again, its_optimizer) == Place(3)
     assert_same(tensors(again), tensors(objective))

@@ -27,7 +27,8 @@ def exported(
     with torch.no_grad():
         model.visual.proj.add_(torch.randn_like(model.visual.proj))
     head = new_head(16, 8, seed=0)
-    export(model, head, tokenizer, before, {"training_run": "abc"}, folder / "model")
+    cache = (base or folder / "base").with_name("cache")
+    export(model, head, tokenizer, before, {"training_run": "abc"}, folder / "model", cache)
     return model.eval(), ClipSettings(model=f"local-dir:{folder / 'model'}")
 
 

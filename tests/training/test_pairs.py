@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError
 from promptknn.lake import Lake
-from promptknn.settings import Settings
+from promptknn.settings import PolicySettings, Settings
 from promptknn.stage import Context
 from promptknn.table import Table
 from promptknn.tables import NEAR_DUPLICATES, PROMPT_IMAGES, PROMPTS
@@ -78,6 +79,13 @@ def test_pictures_are_paired_with_their_prompts(generated: Context) -> None:
     }
     splits = generated.settings.splits
     assert all(row.split == splits.of(row.prompt_id) for row in pairs)
+
+
+def test_what_the_policy_has_come_to_forbid_teaches_nothing(generated: Context) -> None:
+    policy = PolicySettings(terms=(TEXTS[3],))
+    settings = generated.settings.model_copy(update={"policy": policy})
+    pairs = image_text_pairs(replace(generated, settings=settings), Models.of(settings)).collect()
+    assert {row.text for row in pairs} == {*TEXTS[1:11]} - {TEXTS[3]}
 
 
 def test_near_duplicates_of_this_run_stay_in_one_split(generated: Context) -> None:

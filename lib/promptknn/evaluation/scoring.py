@@ -24,9 +24,10 @@ from promptknn.evaluation.neighbourhood import (
 from promptknn.evaluation.truths import check_names, image_name, named_truths, read_truths
 from promptknn.index.active import active_index
 from promptknn.prediction.combination import Combination
+from promptknn.prediction.of_files import without_copied_over
 from promptknn.prediction.predict import embedded_images
 from promptknn.stage import Context
-from promptknn.tables import PROMPT_EMBEDDINGS
+from promptknn.tables import PROMPT_EMBEDDINGS, REJECTED_IMAGES
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def score(context: Context, variants: Mapping[str, Combination]) -> Scores:
     models = Models.of(settings)
     index = active_index(lake, settings, models)
     images = embedded_images(lake, models, Models.rescoring_of(settings))
+    images = without_copied_over(images, lake.read_or_empty(REJECTED_IMAGES))
     images = images.withColumn("image_name", image_name(F.col("image_uri")))
     truths = _embedded_truths(context, models, images)
     if truths.num_rows == 0:

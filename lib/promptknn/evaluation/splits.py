@@ -1,4 +1,8 @@
-"""Train, validation and test: near duplicates always share a split, and no run moves a prompt."""
+"""Train, validation and test: near duplicates always share a split, and no run moves a prompt.
+
+One moves that was set apart as near a prompt which the policy has come to forbid: it is then of
+its own group.
+"""
 
 import hashlib
 from typing import Literal, cast

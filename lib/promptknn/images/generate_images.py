@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_runs import pieces_of
+from promptknn.cleaning.policy import forbidden_prompts
 from promptknn.deduplication.decided import decided
 from promptknn.encoders.models import Models
 from promptknn.errors import GenerationError
@@ -80,8 +81,8 @@ def _outcome(result: Picture | Refusal, path: Path) -> dict[str, str | int]:
 class GenerateImages(Stage):
     """prompts -> prompt_images + rejected_prompt_images, and a PNG for each row of the first.
 
-    Near duplicates that have been found get no picture. A row whose file has gone is made again,
-    and so is a file that a killed run left without its row.
+    Near duplicates that have been found get no picture, nor does what the policy forbids. A row
+    whose file has gone is made again, and so is a file that a killed run left without its row.
     """
 
     name = "generate_images"
@@ -137,6 +138,9 @@ def _wanted(context: Context) -> DataFrame:
         models = Models.of(context.settings)
         near = decided(lake, NEAR_DUPLICATES, models, context.settings.deduplication)
         prompts = prompts.join(near, "prompt_id", "left_anti")
+    forbidden = forbidden_prompts(lake, context.settings.policy)
+    if forbidden is not None:
+        prompts = prompts.join(forbidden, "prompt_id", "left_anti")
     if settings.prompts is not None:
         # Ids are hashes: the smallest are a random sample, the same for every run.
         smallest = prompts.select("prompt_id").orderBy("prompt_id").limit(settings.prompts)

@@ -15,7 +15,8 @@ from promptknn.index.damage import damaged_folders
 from promptknn.index.growth import growth_of
 from promptknn.index.owner import claim
 from promptknn.index.pool import digest_of, pool_of
-from promptknn.index.tuning import Tuned, Tuner
+from promptknn.index.tuned import Tuned
+from promptknn.index.tuning import Tuner
 from promptknn.index.version import index_location
 from promptknn.index.version_build import Missed, VersionBuild
 from promptknn.settings import Settings, settings_hash
@@ -70,6 +71,9 @@ class BuildIndex(Stage):
             if tuned.recall >= settings.index.target_recall:
                 activate(lake, name)
                 chosen = f", {tuned} on {tuned.nprobe} lists, chosen anew"
+                if name != known.index_version:
+                    # Nothing else tells why old predictions have no cosine to their truth any more.
+                    chosen += " (earlier predictions stay those of before: prediction.repredict)"
                 again = "" if tuned == Tuned.of(known) else chosen
                 message = f"index {name} is up to date, {rows:,} prompts{again}"
                 return Counts(message=message + _kept_out(forbidden))

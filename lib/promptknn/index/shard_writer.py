@@ -29,6 +29,7 @@ from promptknn.index.shard import (
     VECTORS,
 )
 from promptknn.local_folder import local_folder
+from promptknn.locations import default_cache
 from promptknn.sequential_files import copy_files
 
 UNFINISHED = "."
@@ -69,7 +70,7 @@ class ShardWriter:
         self._place = place
         self._copy = place.with_name(f"{UNFINISHED}{place.name}-{uuid4().hex}")
         self._stack = ExitStack()
-        self._folder = self._stack.enter_context(local_folder(cache))
+        self._folder = self._stack.enter_context(local_folder(cache or Path(default_cache())))
         self._index = empty_index
         self._prompts = pa.ipc.new_file(str(self._folder / PROMPTS), PROMPTS_SCHEMA)
         self._sentence = GrowingArray(self._folder / SENTENCE)

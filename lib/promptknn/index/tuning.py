@@ -1,6 +1,5 @@
 """How many lists of an index a search looks into: the fewest that reach the target recall."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,42 +11,17 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import RecallError
 from promptknn.index.active import handle_of, shards_of
-from promptknn.index.content import recorded, target_of
+from promptknn.index.content import target_of
 from promptknn.index.factory import FLAT, lists_of, nprobe_candidates
+from promptknn.index.lists_version import record_lists
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_answers, found_answers, recall
+from promptknn.index.tuned import Tuned
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
-from promptknn.sequential_files import copy_files
-from promptknn.settings import settings_hash
 from promptknn.stage import Context
-from promptknn.tables import IMAGE_EMBEDDINGS, INDEX_SHARDS, INDEX_VERSIONS
+from promptknn.tables import IMAGE_EMBEDDINGS
 
 _IMAGES = "images"
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What was chosen for an index version, and measured.
-
-    Attributes:
-        nprobe: lists to search for a query; 0 for a flat index.
-        recall: recall@k against exact search.
-        k: of that.
-        judged_by: what the queries were.
-    """
-
-    nprobe: int
-    recall: float
-    k: int
-    judged_by: str
-
-    @classmethod
-    def of(cls, known: Row) -> "Tuned":
-        """Read it from a row of index_versions."""
-        return cls(known.nprobe, known.recall, known.recall_k, known.recall_queries)
-
-    def __str__(self) -> str:
-        return f"recall@{self.k} {self.recall:.3f} by {self.judged_by}"
 
 
 @dataclass(frozen=True)
@@ -145,36 +119,7 @@ class Tuner:
         query_map = QueryMap.load(folder)
         tuned = self.tune(known.index_version, query_map, known.files, known.factory)
         missed = tuned.recall < self.context.settings.index.target_recall
-        return known.index_version if missed else self._record(known, tuned), tuned
-
-    def _record(self, known: Row, tuned: Tuned) -> str:
-        lake, version = self.context.lake, str(known.index_version)
-        of_known = F.col("index_version") == version
-        row = lake.read(INDEX_VERSIONS).where(of_known).withColumns({
-            "nprobe": F.lit(tuned.nprobe),
-            "recall": F.lit(tuned.recall),
-            "recall_k": F.lit(tuned.k),
-            "recall_queries": F.lit(tuned.judged_by),
-            "settings": F.lit(recorded(self.context.settings.index)),
-        })  # fmt: skip
-        if tuned.nprobe != known.nprobe:
-            root = index_location(self.context.settings)
-            folder = root / version / QUERY_MAP_FOLDER
-            version = settings_hash(version, str(tuned.nprobe))
-            # Left by a run that was killed before it recorded the version.
-            shutil.rmtree(root / version, ignore_errors=True)
-            copy_files(folder, root / version / QUERY_MAP_FOLDER)
-            shards = lake.read(INDEX_SHARDS).where(of_known)
-            now = {"index_version": F.lit(version), "built_at": F.current_timestamp()}
-            lake.replace(INDEX_SHARDS, shards.withColumns(now))
-            row = row.withColumns({
-                "index_version": F.lit(version),
-                "grown_from": F.lit(known.index_version),
-                "active": F.lit(False),
-                "built_at": F.current_timestamp(),
-            })  # fmt: skip
-        lake.replace(INDEX_VERSIONS, row)
-        return version
+        return known.index_version if missed else record_lists(self.context, known, tuned), tuned
 
     def check(self, version: str, tuned: Tuned) -> None:
         """Check that a version may become active.

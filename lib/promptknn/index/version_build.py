@@ -17,7 +17,8 @@ from promptknn.index.fitted import Fitted
 from promptknn.index.growth import Growth
 from promptknn.index.shard_writer import UNFINISHED
 from promptknn.index.training_sample import one_key, training_sample
-from promptknn.index.tuning import Tuned, Tuner
+from promptknn.index.tuned import Tuned
+from promptknn.index.tuning import Tuner
 from promptknn.index.version import QUERY_MAP_FOLDER, index_location
 from promptknn.index.write_shards import RESCORING_COLUMN, SCHEMA, write_shards
 from promptknn.settings import settings_hash

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from promptknn.arrow_vectors import from_arrow
+from promptknn.arrow_vectors import from_half_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.index.neighbours import Neighbours
 from promptknn.index.shard import Ordinals, Texts
@@ -55,7 +55,8 @@ def gathered(nearest: pa.ListArray) -> tuple[GatheredPrompts, Neighbours]:
     """Make neighbours of a column that holds each image's nearest prompts, best first.
 
     Args:
-        nearest: list<struct<distance, prompt_id, text, sentence, [mapped], [rescoring], ...>>.
+        nearest: list<struct<distance, prompt_id, text, sentence, [mapped], [rescoring]>>, vectors
+            as `to_half_arrow` gives them.
 
     Returns:
         The prompts, and the neighbours that point into them; the last places of an image that has
@@ -69,12 +70,12 @@ def gathered(nearest: pa.ListArray) -> tuple[GatheredPrompts, Neighbours]:
     ordinals = np.where(filled, starts[:, None] + places, -1)
     names = {prompts.type.field(place).name for place in range(prompts.type.num_fields)}
     mapped, second = (
-        from_arrow(prompts.field(name)) if name in names else None
+        from_half_arrow(prompts.field(name)) if name in names else None
         for name in ("mapped", "rescoring")
     )
     stored = GatheredPrompts(
         prompts.field("text").to_numpy(zero_copy_only=False),
-        from_arrow(prompts.field("sentence")),
+        from_half_arrow(prompts.field("sentence")),
         mapped,
         second,
     )

@@ -9,18 +9,33 @@ def latest_of_files(rows: DataFrame, read_at: str) -> DataFrame:
     return rows.withColumn("place", _place(read_at)).where("place = 1").drop("place")
 
 
-def without_replaced(predictions: DataFrame, embedded: DataFrame) -> DataFrame:
+def without_copied_over(embedded: DataFrame, rejected: DataFrame) -> DataFrame:
+    """Leave out images whose file holds the bytes of another image since: it has their row.
+
+    Args:
+        embedded: image_uri, clip_model and embedded_at.
+        rejected: rejected_images.
+    """
+    copies = rejected.where("reason = 'duplicate_image'").groupBy("image_uri", "clip_model")
+    copied = copies.agg(F.max("rejected_at").alias("copied_at"))
+    both = embedded.join(copied, ["image_uri", "clip_model"], "left")
+    return both.where("copied_at IS NULL OR copied_at < embedded_at").select(*embedded.columns)
+
+
+def without_replaced(predictions: DataFrame, embedded: DataFrame, rejected: DataFrame) -> DataFrame:
     """Leave out predictions of what a file held before.
 
     Args:
         predictions: of one settings hash.
         embedded: image_embeddings.
+        rejected: rejected_images.
     """
     key = ["image_id", "clip_model"]
     narrow = predictions.select(*key, "image_uri").join(embedded.select(*key, "embedded_at"), key)
-    replaced = narrow.withColumn("place", _place("embedded_at")).where("place > 1")
+    latest = latest_of_files(without_copied_over(narrow, rejected), "embedded_at")
+    replaced = narrow.select("image_id").exceptAll(latest.select("image_id"))
     # Few files are overwritten: their ids travel, and no prediction does.
-    return predictions.join(F.broadcast(replaced.select("image_id")), "image_id", "left_anti")
+    return predictions.join(F.broadcast(replaced), "image_id", "left_anti")
 
 
 def _place(read_at: str) -> Column:

@@ -10,7 +10,7 @@ from promptknn.prediction.latest import latest_prediction
 from promptknn.prediction.of_files import without_replaced
 from promptknn.report.bins import round_bins
 from promptknn.report.content import Distribution, Facts, Neighbour, Picture
-from promptknn.tables import EVALUATED_IMAGES, IMAGE_EMBEDDINGS, PREDICTIONS
+from promptknn.tables import EVALUATED_IMAGES, IMAGE_EMBEDDINGS, PREDICTIONS, REJECTED_IMAGES
 
 _NEIGHBOURS_SHOWN = 10
 # What is measured of each image: its title, and what it means.
@@ -56,7 +56,8 @@ def latest_predictions(lake: Lake) -> Predictions:
     """
     last = latest_prediction(lake)
     of_settings = lake.read(PREDICTIONS).where(F.col("settings_hash") == last.settings_hash)
-    current = without_replaced(of_settings, lake.read_or_empty(IMAGE_EMBEDDINGS))
+    read = (lake.read_or_empty(table) for table in (IMAGE_EMBEDDINGS, REJECTED_IMAGES))
+    current = without_replaced(of_settings, *read)
     rows = _with_cosine(lake, current)
     figures = [
         kind(name).alias(f"{name}_{kind.__name__}")

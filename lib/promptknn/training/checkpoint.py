@@ -31,13 +31,21 @@ class Place:
 
 
 def save_checkpoint(
-    work: Path, objective: Objective, optimizer: torch.optim.Optimizer, place: Place
+    work: Path, objective: Objective, optimizer: torch.optim.Optimizer, place: Place, cache: Path
 ) -> None:
-    """Write a checkpoint, then drop the ones before it."""
+    """Write a checkpoint, then drop the ones before it.
+
+    Args:
+        work: takes it.
+        objective: whose weights.
+        optimizer: whose state.
+        place: where the training stands.
+        cache: of this host, where it is made first.
+    """
     folder = work / _FOLDER / f"step-{place.step:09d}"
     partial = folder.with_name(f".{folder.name}-{uuid4().hex}")
     # Made here, then copied: safetensors does not write from the first byte to the last.
-    with local_folder() as here:
+    with local_folder(cache) as here:
         save_file(_weights(objective), here / _WEIGHTS)
         torch.save(optimizer.state_dict(), here / _OPTIMIZER)
         (here / _PLACE).write_text(json.dumps(asdict(place)))

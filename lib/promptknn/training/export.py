@@ -29,6 +29,7 @@ def export(
     clip: ClipSettings,
     origin: Mapping[str, object],
     folder: Path,
+    cache: Path,
 ) -> None:
     """Write an open_clip checkpoint, and the regression head beside it.
 
@@ -40,10 +41,11 @@ def export(
         origin: what training.json says of the training; the same for the same training.
         folder: takes open_clip_config.json, open_clip_model.safetensors, training.json and
             head.safetensors; it appears whole, and replaces the one before.
+        cache: of this host, where it is made first.
     """
     partial = folder.with_name(f".{folder.name}-{uuid4().hex}")
     # Made here, then copied: safetensors does not write from the first byte to the last.
-    with local_folder() as here:
+    with local_folder(cache) as here:
         config = open_clip.get_model_config(clip.model)
         # open_clip turns it on for checkpoints that need it, without a word in the configuration.
         config["quick_gelu"] = any(isinstance(module, QuickGELU) for module in model.modules())

@@ -120,7 +120,7 @@ class _Training:
         self._write_pairs()
         job = TrainingJob(
             self.training_run, self.work, settings.clip, settings.training,
-            settings.images.maximum_megapixels,
+            settings.images.maximum_megapixels, settings.index.host_cache,
         )  # fmt: skip
         try:
             result = launch(self.context, job, self.counts["train"])

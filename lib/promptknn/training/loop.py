@@ -36,6 +36,7 @@ class TrainingJob:
         clip: the model to start from.
         settings: how.
         maximum_megapixels: larger images are left out.
+        cache: of each host, where files are made before they go to `work`.
     """
 
     run: str
@@ -43,6 +44,7 @@ class TrainingJob:
     clip: ClipSettings
     settings: TrainingSettings
     maximum_megapixels: float
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class _Training:
             origin = {"training_run": self.job.run, "base_model": self.job.clip.model}
             export(
                 self.objective.model, self.objective.head, self.tokenizer, self.job.clip, origin,
-                self.job.work / MODEL,
+                self.job.work / MODEL, self.job.cache,
             )  # fmt: skip
         reasons = Counter(self.place.refused.values())
         return TrainingResult(self.steps, tuple(sorted(reasons.items())))
@@ -173,7 +175,9 @@ class _Training:
             self.place.refused.update(others)
         if self.processes.first:
             self.curves.write()
-            save_checkpoint(self.job.work, self.objective, self.optimizer, self.place)
+            save_checkpoint(
+                self.job.work, self.objective, self.optimizer, self.place, self.job.cache
+            )
 
 
 def _optimizer(objective: Objective, settings: TrainingSettings) -> torch.optim.AdamW:
