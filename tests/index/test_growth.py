@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from promptknn.errors import RecallError
 from promptknn.index.build import BuildIndex
+from promptknn.index.content import recorded
 from promptknn.index.damage import damaged_folders
-from promptknn.index.growth import outgrown, to_rewrite
+from promptknn.index.growth import fitting_is_in_vain, outgrown, to_rewrite
 from promptknn.index.tuned import Tuned
 from promptknn.index.tuning import Tuner
 from promptknn.lake import Lake
@@ -19,6 +20,7 @@ from promptknn.prediction.predict import PredictPrompts
 from promptknn.settings import IndexSettings, Settings
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS, PREDICTIONS, PROMPT_EMBEDDINGS, PROMPTS
 from tests.conftest import Run
+from tests.rows import add_rows
 
 
 @given(
@@ -56,6 +58,27 @@ def test_an_index_is_fitted_again_when_its_pool_has_doubled_or_needs_lists() -> 
     assert outgrown(400, 501, "Flat", settings)
     assert not outgrown(400, 501, "IVF8,SQ8", settings)
     assert not outgrown(400, 501, "Flat", settings.model_copy(update={"kind": "flat"}))
+
+
+def test_what_a_whole_index_missed_is_not_fitted_anew_for_each_increment(lake: Lake) -> None:
+    settings = IndexSettings(target_recall=0.9, refit_growth=2)
+    whole = {"prompts": 100, "fitted_prompts": 100, "recall": 0.8, "settings": recorded(settings)}
+    lower = recorded(settings.model_copy(update={"target_recall": 0.7}))
+    other = recorded(settings.model_copy(update={"kind": "flat"}))
+    harmless = (
+        {"index_version": "grown", "fitted_prompts": 50},
+        {"index_version": "good", "recall": 0.9},
+        {"index_version": "asked for less", "settings": lower},
+        {"index_version": "of another kind", "settings": other},
+        {"index_version": "of another model", "clip_model": "y"},
+        {"index_version": "scored again", "rescoring_model": "y"},
+    )
+    add_rows(lake, INDEX_VERSIONS, [{**whole, "rescoring_model": None, **row} for row in harmless])
+    base = Row(clip_model="x", sentence_model="x", rescoring_model=None, settings=lower)
+    assert not fitting_is_in_vain(lake, base, 110, settings)
+    add_rows(lake, INDEX_VERSIONS, [{"index_version": "missed", "rescoring_model": None, **whole}])
+    assert fitting_is_in_vain(lake, base, 110, settings)
+    assert not fitting_is_in_vain(lake, base, 201, settings)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class GenerateImages(Stage):
         generator = generator_identity(settings)
         if settings.retry_rejected:
             # A run that was killed before its end left them.
-            _forget_refusals(context)
+            lake.delete(REJECTED_PROMPT_IMAGES, lake.read(PROMPT_IMAGES))
         make = generate_batches(settings, generator, pictures_location(context.settings))
         wanted = _wanted(context)
         missing = Missing.of(_missing(context, wanted, generator), "prompt_id")
@@ -124,7 +124,7 @@ class GenerateImages(Stage):
                     f"with --set generation.retry_rejected=true."
                 )
         if settings.retry_rejected:
-            _forget_refusals(context)
+            lake.delete(REJECTED_PROMPT_IMAGES, lake.read(PROMPT_IMAGES))
         reasons = "".join(f", {count:,} {reason}" for reason, count in sorted(refused.items()))
         message = f"{made:,} pictures made with {generator}, {refused.total():,} refused{reasons}"
         return Counts(todo, made, refused.total(), message)
@@ -187,14 +187,3 @@ def _write(context: Context, results: pa.Table, generator: str, within: str) -> 
 def _first_detail(results: pa.Table) -> str:
     details: list[str] = results.column("detail").drop_null().to_pylist()
     return details[0]
-
-
-def _forget_refusals(context: Context) -> None:
-    """Take the pictures that have been made after all from rejected_prompt_images."""
-    keys = ", ".join(PROMPT_IMAGES.key)
-    same = " AND ".join(f"r.{key} = p.{key}" for key in PROMPT_IMAGES.key)
-    context.lake.sql(
-        f"MERGE INTO {{0}} r USING (SELECT {keys} FROM {{1}}) p ON {same} WHEN MATCHED THEN DELETE",
-        REJECTED_PROMPT_IMAGES,
-        PROMPT_IMAGES,
-    )

@@ -12,7 +12,7 @@ from promptknn.index.active import activate
 from promptknn.index.build_lock import build_lock
 from promptknn.index.content import content_of, recorded
 from promptknn.index.damage import damaged_folders
-from promptknn.index.growth import growth_of
+from promptknn.index.growth import fitting_is_in_vain, growth_of
 from promptknn.index.owner import claim
 from promptknn.index.pool import digest_of, pool_of
 from promptknn.index.tuned import Tuned
@@ -89,7 +89,7 @@ class BuildIndex(Stage):
         try:
             counts = build.run()
         except RecallError:
-            if growth is None:
+            if growth is None or fitting_is_in_vain(lake, growth.base, rows, settings.index):
                 raise
             # Fitted on all prompts it may reach what it missed on maps and lists of fewer.
             counts = replace(build, growth=None).run()

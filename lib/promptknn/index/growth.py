@@ -5,14 +5,16 @@ both versions answer alike. Shards no larger than what is written join it, as in
 number stays small, and a prompt is rewritten only as often as the index doubles.
 """
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from promptknn.encoders.models import Models
-from promptknn.index.content import content_of
+from promptknn.index.content import content_of, target_of
 from promptknn.index.damage import damaged_folders, shared_folder
 from promptknn.index.factory import FLAT
 from promptknn.index.held_prompts import held_prompts
@@ -105,6 +107,28 @@ def growth_of(
     stays = held.where(F.col("shard_id").isin([shard.shard_id for shard in kept]))
     pending = pool.join(stays.select("prompt_id"), "prompt_id", "left_anti")
     return Growth(base, kept, pending, rows - sum(shard.prompts for shard in kept))
+
+
+def fitting_is_in_vain(lake: Lake, base: Row, rows: int, settings: IndexSettings) -> bool:
+    """Tell whether an index that was fitted on all of about as many prompts missed the target.
+
+    Where a growing pool never reaches it, not each increment should cost a build of everything.
+
+    Args:
+        lake: has the versions.
+        base: row in index_versions of the one that grew.
+        rows: prompts in the pool.
+        settings: the target, and how far a pool may outgrow what was fitted.
+    """
+    alike = ["clip_model", "sentence_model", "rescoring_model"]
+    same = reduce(operator.and_, (F.col(name).eqNullSafe(base[name]) for name in alike))
+    whole = lake.read(INDEX_VERSIONS).where("fitted_prompts = prompts").where(same)
+    return any(
+        content_of(row.settings) == content_of(base.settings)
+        and row.recall < settings.target_recall <= (target_of(row.settings) or 0)
+        and rows <= row.prompts * settings.refit_growth
+        for row in whole.collect()
+    )
 
 
 def outgrown(fitted: int, rows: int, factory: str, settings: IndexSettings) -> bool:
