@@ -57,7 +57,7 @@ CHOSEN = {
 FOUND = {
     "picture files": 2, "predictions": 2, "image_embeddings": 1, "prompt_images": 1,
     "near_duplicates": 1, "kept_prompts": 3, "prompt_embeddings": 3, "rejected_prompts": 4,
-    "prompts": 4, "raw_prompts": 8,
+    "prompts": 4, "raw_prompts": 9,
 }  # fmt: skip
 
 
@@ -118,7 +118,9 @@ def prepared(spark: SparkSession, run: Run, tmp_path_factory: pytest.TempPathFac
     lake = Lake(spark, settings.lake, "prepared")
     ids = {text: prompt_id(text) for text in (ZEBRA, CAT, JANE, BUS, RED, FOX)}
     raw = [{"source_row_id": text, "text": text} for text in FOXES]
-    add_rows(lake, RAW_PROMPTS, raw)
+    # The text of one of them again, in a row that no run has cleaned yet.
+    pending = {"source_row_id": "pending", "text": FOXES[1].replace(" ", "  ")}
+    add_rows(lake, RAW_PROMPTS, [*raw, pending])
     add_rows(lake, PROMPTS, [{**raw[0], "text": FOX, "prompt_id": ids[FOX]}])
     add_rows(lake, REJECTED_PROMPTS, [{**raw[1], "reason": "exact_duplicate", "detail": ids[FOX]}])
     add_rows(lake, PROMPT_EMBEDDINGS, [{"prompt_id": ids[t]} for t in ids if t != FOX])
@@ -166,7 +168,7 @@ def test_the_job_says_what_would_go_changes_nothing_and_records_no_text(
     config = write_config(tmp_path / "removal.yaml", dict(prepared.tree))
     code, said = run_here("remove_prompts", config, "--dry-run", *ASKED, "--where", CONDITION)
     assert code == 0, said
-    assert "remove_prompts: would remove 4 prompts, 29 rows and files; nothing was changed" in said
+    assert "remove_prompts: would remove 4 prompts, 30 rows and files; nothing was changed" in said
     assert read(said) == FOUND
     assert prepared.versions() == before
     assert picture(prepared.settings, ZEBRA, 1).exists()
@@ -202,11 +204,11 @@ def test_killed_removal_is_finished_by_a_run_that_is_asked_for_nothing(
     assert removed.rows(PROMPTS) == 6
     # Rows that the killed run has left are not cleaned into prompts again.
     (cleaned,) = run(removed.settings, CleanPrompts())
-    assert (cleaned.rows_out, cleaned.rows_rejected) == (0, 4)
+    assert (cleaned.rows_out, cleaned.rows_rejected) == (0, 5)
     counts = remove(removed, removed.lake, Choice())
-    left = {"rejected_prompts": 4, "prompts": 4, "raw_prompts": 8, "prompt_terms": 1}
+    left = {"rejected_prompts": 5, "prompts": 4, "raw_prompts": 9, "prompt_terms": 1}
     assert shown(counts) == left
-    assert counts.message == "4 prompts, 17 rows and files removed, 7 ids are kept out from now on"
+    assert counts.message == "4 prompts, 19 rows and files removed, 7 ids are kept out from now on"
 
 
 def test_no_table_and_no_file_holds_a_removed_prompt(removed: Prepared) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
@@ -41,8 +42,13 @@ def picture_name(generator: str, prompt_id: str, number: int) -> str:
 
 
 def pictures_of(location: Path, prompt_id: str) -> list[Path]:
-    """Find the pictures of a prompt, whichever generator made them; those without a row too."""
-    return sorted(location.glob(f"*/{prompt_id[:2]}/{prompt_id}-*.png"))
+    """Find the pictures of a prompt, whichever generator made them; those without a row too.
+
+    What a killed writer has left of one is among them.
+    """
+    names = f"{prompt_id}-*.png", f".{prompt_id}-*.part"
+    found = (location.glob(f"*/{prompt_id[:2]}/{name}") for name in names)
+    return sorted(chain.from_iterable(found))
 
 
 def save_picture(image: Image.Image, path: Path) -> int:

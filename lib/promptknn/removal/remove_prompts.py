@@ -48,10 +48,14 @@ class RemovePrompts(Stage):
         raw = with_own_id(lake.read_or_empty(RAW_PROMPTS))
         by_text = checkpointed(raw.join(ids, "prompt_id", "left_semi"))
         every = checkpointed(ids.union(other_ids(lake, ids, by_text)).distinct())
+        number = every.count()
+        if number > ids.count():
+            # A row that is not cleaned yet has no id but that of its text.
+            by_text = raw.join(every, "prompt_id", "left_semi")
         if not self._dry_run:
             _record(context, every.withColumn("chosen_by", F.lit("row")))
         rows = checkpointed(source_rows(lake, every, by_text))
-        counts = self._counted(every.count(), self._delete(context, every, rows))
+        counts = self._counted(number, self._delete(context, every, rows))
         return replace(counts, rows_in=max(counts.rows_in, new))
 
     def _delete(self, context: Context, ids: DataFrame, rows: DataFrame) -> dict[str, int]:
