@@ -6,9 +6,9 @@ images. Vectors are hashes of words, 384 dimensions: embedding is not measured. 
 driver of its own, on a standalone cluster of two workers of one core, so that the driver's memory
 holds no task's: its heap after a collection, looked at every few seconds (the cache of broadcasts,
 which goes to the disk where it must, apart), and the peak of its Python process. What the driver
-holds at once is set by sizes, which the defaults put at 200,000 prompts; here they are 50,000, for
-100,000 prompts to fill them: what grows then is what grows with the prompts. A plot of both goes to
-PROMPTKNN_BENCH_PLOT (growth.png in the temporary folder).
+holds at once is set by sizes, which the defaults put at 200,000 prompts; with
+PROMPTKNN_BENCH_AT_ONCE=50000, 100,000 prompts fill them: what grows then is what grows with the
+prompts. A plot of both goes to PROMPTKNN_BENCH_PLOT (growth.png in the temporary folder).
 """
 
 import json
@@ -55,7 +55,7 @@ SIZES = sorted(int(size) for size in _SIZES.split(","))
 PLOT = Path(os.environ.get("PROMPTKNN_BENCH_PLOT", Path(tempfile.gettempdir()) / "growth.png"))
 PROMPTS_AN_IMAGE, WORKERS = 20, 2
 # Prompts that the driver holds at once: a block of near duplicates, a sample to train lists on.
-AT_ONCE = 50_000
+AT_ONCE = int(os.environ.get("PROMPTKNN_BENCH_AT_ONCE", "200000"))
 NOISE = 0.5
 _MEGABYTE = 1_000_000
 _SECONDS_BETWEEN_LOOKS = 5.0
