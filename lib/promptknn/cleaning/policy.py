@@ -57,6 +57,12 @@ def forbidden_prompts(lake: Lake, policy: PolicySettings) -> DataFrame | None:
     return prompts.where(" OR ".join(f"({rule.refuses})" for rule in rules)).select("prompt_id")
 
 
+def without_forbidden(lake: Lake, rows: DataFrame, policy: PolicySettings) -> DataFrame:
+    """Leave out the rows whose prompt_id the policy forbids now."""
+    forbidden = forbidden_prompts(lake, policy)
+    return rows if forbidden is None else rows.join(forbidden, "prompt_id", "left_anti")
+
+
 def _pattern(terms: tuple[str, ...]) -> str:
     # What Python escapes, Java's expressions take the same.
     words = "|".join(re.escape(normalise(term)) for term in terms)

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from promptknn.arrow_runs import pieces_of
-from promptknn.cleaning.policy import forbidden_prompts
+from promptknn.cleaning.policy import without_forbidden
 from promptknn.deduplication.decided import decided
 from promptknn.encoders.models import Models
 from promptknn.errors import GenerationError
@@ -138,9 +138,7 @@ def _wanted(context: Context) -> DataFrame:
         models = Models.of(context.settings)
         near = decided(lake, NEAR_DUPLICATES, models, context.settings.deduplication)
         prompts = prompts.join(near, "prompt_id", "left_anti")
-    forbidden = forbidden_prompts(lake, context.settings.policy)
-    if forbidden is not None:
-        prompts = prompts.join(forbidden, "prompt_id", "left_anti")
+    prompts = without_forbidden(lake, prompts, context.settings.policy)
     if settings.prompts is not None:
         # Ids are hashes: the smallest are a random sample, the same for every run.
         smallest = prompts.select("prompt_id").orderBy("prompt_id").limit(settings.prompts)

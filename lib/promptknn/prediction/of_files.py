@@ -1,12 +1,14 @@
 """What belongs to a file as it was read last: one that was overwritten has rows of each content."""
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
 def latest_of_files(rows: DataFrame, read_at: str) -> DataFrame:
     """Keep of each image_uri the row that was read last, by the column read_at."""
-    return rows.withColumn("place", _place(read_at)).where("place = 1").drop("place")
+    newest_first = Window.partitionBy("image_uri").orderBy(F.desc(read_at))
+    placed = rows.withColumn("place", F.row_number().over(newest_first))
+    return placed.where("place = 1").drop("place")
 
 
 def without_copied_over(embedded: DataFrame, rejected: DataFrame) -> DataFrame:
@@ -36,7 +38,3 @@ def without_replaced(predictions: DataFrame, embedded: DataFrame, rejected: Data
     replaced = narrow.select("image_id").exceptAll(latest.select("image_id"))
     # Few files are overwritten: their ids travel, and no prediction does.
     return predictions.join(F.broadcast(replaced), "image_id", "left_anti")
-
-
-def _place(read_at: str) -> Column:
-    return F.row_number().over(Window.partitionBy("image_uri").orderBy(F.desc(read_at)))

@@ -56,8 +56,8 @@ def latest_predictions(lake: Lake) -> Predictions:
     """
     last = latest_prediction(lake)
     of_settings = lake.read(PREDICTIONS).where(F.col("settings_hash") == last.settings_hash)
-    read = (lake.read_or_empty(table) for table in (IMAGE_EMBEDDINGS, REJECTED_IMAGES))
-    current = without_replaced(of_settings, *read)
+    embedded, rejected = map(lake.read_or_empty, (IMAGE_EMBEDDINGS, REJECTED_IMAGES))
+    current = without_replaced(of_settings, embedded, rejected)
     rows = _with_cosine(lake, current)
     figures = [
         kind(name).alias(f"{name}_{kind.__name__}")

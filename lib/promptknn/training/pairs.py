@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import to_arrow
 from promptknn.cleaning.normalisation import normalised
-from promptknn.cleaning.policy import forbidden_prompts
+from promptknn.cleaning.policy import without_forbidden
 from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.models import Models
 from promptknn.evaluation.splits import with_group
@@ -37,9 +37,7 @@ def image_text_pairs(context: Context, models: Models) -> DataFrame:
         pairs = _of_table(context, settings.training.table)
     else:
         prompts = context.lake.read(PROMPTS).select("prompt_id", "text")
-        forbidden = forbidden_prompts(context.lake, settings.policy)
-        if forbidden is not None:
-            prompts = prompts.join(forbidden, "prompt_id", "left_anti")
+        prompts = without_forbidden(context.lake, prompts, settings.policy)
         pairs = (
             context.lake.read(PROMPT_IMAGES)
             # A flagged picture is black.
