@@ -50,7 +50,8 @@ install_packages() {
 
 # A plain spark-submit starts the JVM before any of our code runs, and spark-sql runs none of it: what
 # they need lies in the venv's own Spark. Its own resolver fetches Delta's jars, wherever it is set up
-# to fetch them from.
+# to fetch them from. A batch job wants throughput of its garbage collector, not short pauses; another
+# is chosen by spark.driver.defaultJavaOptions, since the JVM refuses two.
 place_spark_files() {
   local home ivy
   home=$("$python" -c 'import importlib.util; print(importlib.util.find_spec("pyspark").submodule_search_locations[0])')
@@ -58,6 +59,7 @@ place_spark_files() {
   cat >"$home/conf/spark-defaults.conf" <<CONF
 spark.pyspark.python $PWD/$python
 spark.driver.memory $driver_memory
+spark.driver.defaultJavaOptions -XX:+UseParallelGC
 spark.ui.showConsoleProgress false
 spark.sql.extensions io.delta.sql.DeltaSparkSessionExtension
 spark.sql.catalog.spark_catalog org.apache.spark.sql.delta.catalog.DeltaCatalog

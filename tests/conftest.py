@@ -56,7 +56,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     home = tmp_path_factory.mktemp("spark")
     # Thousands of small plans, each run once: compiling them well costs more than it saves.
     options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-java-options '{options}' pyspark-shell"
+    submit = f"--conf 'spark.driver.defaultJavaOptions={options}' pyspark-shell"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = submit
     session = open_session(
         SparkSettings(
             master="local[1]",

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SPARK_SUBMIT = Path(sys.executable).parent / "spark-submit"
 _SECONDS = 900
 # Small plans, each run once: compiling them well costs more than it saves.
-FAST_START = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+FAST_START = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 
 
 def write_config(path: Path, tree: dict[str, object]) -> Path:

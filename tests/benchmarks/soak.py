@@ -191,9 +191,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         settings = settings_for(home)
-        os.environ["PYSPARK_SUBMIT_ARGS"] = (
-            "--driver-java-options '-Xms1g -XX:+UseSerialGC' pyspark-shell"
-        )
+        options = "-Xms1g -XX:+UseSerialGC"
+        submit = f"--conf 'spark.driver.defaultJavaOptions={options}' pyspark-shell"
+        os.environ["PYSPARK_SUBMIT_ARGS"] = submit
         spark = open_session(settings.spark)
         display = Display(Console(quiet=True))
         stages = (

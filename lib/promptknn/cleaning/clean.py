@@ -33,8 +33,8 @@ def judged(
         policy: what is forbidden; None forbids nothing.
 
     Returns:
-        source, source_row_id, original_text, text (normalised), language, score, prompt_id, and
-        verdict: struct<reason, detail>, null where the row is kept.
+        source, source_row_id, original_text, text (normalised), language, score, and verdict:
+        struct<reason, detail>, null where the row is kept.
     """
     return (
         raw.select(
@@ -46,7 +46,6 @@ def judged(
         .drop("identified")
         .withColumn("verdict", F.expr(verdict(settings, policy)))
         .drop("metadata")
-        .withColumn("prompt_id", prompt_id_of(F.col("text")))
     )
 
 
@@ -82,7 +81,7 @@ class CleanPrompts(Stage):
         by_rules = judged(spread, context.settings.cleaning, policy)
         with (
             judged_by_vocabulary(context, by_rules) as by_terms,
-            materialised(_first_marked(_removed_refused(lake, by_terms)), lake) as rows,
+            materialised(_first_marked(_named(lake, by_terms)), lake) as rows,
         ):
             accepted = rows.where(_ACCEPTED)
             counts = rows.selectExpr("count(*)", f"count_if({_ACCEPTED})")
@@ -99,8 +98,9 @@ class CleanPrompts(Stage):
         return Counts(todo, kept, refused, message, details)
 
 
-def _removed_refused(lake: Lake, rows: DataFrame) -> DataFrame:
-    """Refuse what is a removed prompt; the ingest leaves out what is one as found."""
+def _named(lake: Lake, rows: DataFrame) -> DataFrame:
+    """Add prompt_id, and refuse what is a removed prompt: the ingest knows texts as found alone."""
+    rows = rows.withColumn("prompt_id", prompt_id_of(F.col("text")))
     removed = removed_ids(lake)
     if removed is None:
         return rows

@@ -13,7 +13,6 @@ from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_
 from promptknn.cleaning.term_counts import counted_texts, found_terms
 from promptknn.cleaning.term_removal import without_unknown
 from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM
-from promptknn.deduplication.exact import prompt_id_of
 from promptknn.encoders.sentence import sentence_identity
 from promptknn.materialised import materialised
 from promptknn.settings import PolicySettings, VocabularySettings
@@ -33,7 +32,7 @@ def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFram
         rows: as `judged` gives them.
 
     Yields:
-        The same columns: `drop_term` changes text and prompt_id, both modes may add a verdict.
+        The same columns: `drop_term` changes text, both modes may add a verdict.
     """
     settings = context.settings.cleaning.vocabulary
     if settings.mode == "off":
@@ -67,7 +66,10 @@ class _Terms:
         """Compare the terms that prompt_terms does not know with the vocabulary, each once."""
         lake, sentence = self._context.lake, self._context.settings.sentence
         kept = F.col("similarity") >= self._settings.minimum_similarity
-        if not self._known().where(F.col("kept") != kept).isEmpty():
+        counted, judged_otherwise = (
+            self._known().agg(_latest(), F.bool_or(F.col("kept") != kept)).collect()[0]
+        )
+        if judged_otherwise:
             lake.sql(
                 f"UPDATE {{0}} SET kept = similarity >= {self._settings.minimum_similarity} "
                 f"WHERE sentence_model = {sql_text(self._identity)}",
@@ -81,7 +83,6 @@ class _Terms:
                 return
             cache = self._context.settings.index.host_cache
             words = embedded_words(self._context.spark, sentence, self._identity, cache)
-            counted = self._counted_through()
             lake.insert(
                 PROMPT_TERMS,
                 new.repartition(-(-number // self._settings.terms_per_task))
@@ -90,15 +91,17 @@ class _Terms:
                 .withColumn("count", F.lit(0).cast("bigint"))
                 .withColumn("kept", kept)
                 .withColumn("judged_at", F.current_timestamp())
-                .withColumn("counted_through", F.coalesce(counted, F.current_timestamp())),
+                .withColumn(
+                    "counted_through", F.coalesce(_timestamp(counted), F.current_timestamp())
+                ),
             )
 
     def applied(self, rows: DataFrame) -> DataFrame:
         """Take unknown terms out of the prompts that no rule has refused, or refuse these."""
         refused_terms = self._known().where("NOT kept").select("term")
-        if refused_terms.count() <= self._settings.broadcast_below:
-            unknown = refused_terms.toArrow().column("term").combine_chunks()
-        else:
+        most = self._settings.broadcast_below
+        unknown = refused_terms.limit(most + 1).toArrow().column("term").combine_chunks()
+        if len(unknown) > most:
             unknown, rows = None, _only_terms(rows, refused_terms)
         with_unknown = rows.mapInArrow(_taken_out(unknown), rows.schema)
         has_unknown = F.size("terms") > 0
@@ -112,43 +115,42 @@ class _Terms:
         asked_again = F.expr(verdict(settings.cleaning))
         # What was around a term may be a forbidden phrase without it.
         forbidden = F.expr(verdict(settings.cleaning, PolicySettings(terms=settings.policy.terms)))
-        return (
-            with_unknown.withColumn(
-                "verdict",
-                F.when(has_unknown & asked_again.isNotNull(), refused)
-                .when(has_unknown, F.coalesce("verdict", forbidden))
-                .otherwise(F.col("verdict")),
-            )
-            .withColumn(
-                "prompt_id",
-                F.when(has_unknown, prompt_id_of(F.col("text"))).otherwise(F.col("prompt_id")),
-            )
-            .drop("terms")
-        )
+        return with_unknown.withColumn(
+            "verdict",
+            F.when(has_unknown & asked_again.isNotNull(), refused)
+            .when(has_unknown, F.coalesce("verdict", forbidden))
+            .otherwise(F.col("verdict")),
+        ).drop("terms")
 
     def count(self) -> None:
         """Count terms in the prompts cleaned since the last count.
 
         The count and how far it reaches change in one commit, so that no prompt is counted twice.
         """
-        counted = self._counted_through()
-        texts = counted_texts(self._context.lake).where(F.col("at") > counted)
-        through = texts.agg(F.unix_micros(F.max("at")).alias("micros")).collect()[0].micros
-        if through is None:
-            return
-        counts = found_terms(texts).groupBy("term").agg(F.sum("number").alias("more"))
-        more = (
-            self._known()
-            .join(counts, "term")
-            .withColumn("count", F.col("count") + F.col("more"))
-            .withColumn("counted_through", F.timestamp_micros(F.lit(through)))
-        )
-        self._context.lake.replace(PROMPT_TERMS, more.drop("more", "run_id"))
+        lake = self._context.lake
+        counted = self._known().agg(_latest()).collect()[0][0]
+        found = found_terms(counted_texts(lake).where(F.col("at") > _timestamp(counted)))
+        counts = found.groupBy("term").agg(F.sum("number").alias("more"), F.max("at").alias("at"))
+        with materialised(counts, lake) as counts:
+            through = counts.agg(F.unix_micros(F.max("at"))).collect()[0][0]
+            if through is None:
+                return
+            more = (
+                self._known()
+                .join(counts, "term")
+                .withColumn("count", F.col("count") + F.col("more"))
+                .withColumn("counted_through", _timestamp(through))
+            )
+            lake.replace(PROMPT_TERMS, more.drop("more", "at", "run_id"))
 
-    def _counted_through(self) -> Column:
-        """Until when prompts are in the counts; null where there are no terms yet."""
-        latest = self._known().agg(F.unix_micros(F.max("counted_through")).alias("micros"))
-        return F.timestamp_micros(F.lit(latest.collect()[0].micros).cast("bigint"))
+
+def _latest() -> Column:
+    """Until when prompts are in the counts, as microseconds; null where there are no terms yet."""
+    return F.unix_micros(F.max("counted_through"))
+
+
+def _timestamp(micros: int | None) -> Column:
+    return F.timestamp_micros(F.lit(micros).cast("bigint"))
 
 
 def _only_terms(rows: DataFrame, chosen: DataFrame) -> DataFrame:
