@@ -1,10 +1,11 @@
+import math
 import random
 
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from promptknn.waves import Missing, Wave, plan_waves, smallest_keys
+from promptknn.waves import Missing, Wave, plan_waves, smallest_keys, smallest_waves
 
 KEYS = st.text("0123456789abcdef", min_size=32, max_size=32)
 EDGE_KEYS = ["0" * 32, "f" * 32, "7fffffff" + "f" * 24, "80000000" + "0" * 24]
@@ -69,15 +70,20 @@ def test_the_condition_names_both_ends_but_for_the_last_wave() -> None:
     assert Wave("c0000000", None).condition("prompt_id") == "prompt_id >= 'c0000000'"
 
 
-@given(st.integers(1, 5_000), st.integers(1, 6_000), st.integers(0, 2**32))
-def test_smallest_keys_are_enough_and_few_more(rows: int, wanted: int, seed: int) -> None:
+@given(st.integers(1, 5_000), st.integers(1, 6_000), st.integers(1, 9_000), st.integers(0, 2**32))
+def test_smallest_waves_are_enough_and_few_more(
+    rows: int, wanted: int, rows_per_wave: int, seed: int
+) -> None:
     draw = random.Random(seed)
-    keys = [f"{draw.getrandbits(128):032x}" for _ in range(rows)]
-    condition = smallest_keys("key", rows, wanted)
-    if condition == "TRUE":
-        assert rows <= wanted + 7 * wanted**0.5 + 50
-        return
-    start = "key < '"
-    assert condition.startswith(start)
-    found = sum(key < condition.removeprefix(start)[:-1] for key in keys)
-    assert wanted <= found <= wanted + 16 * wanted**0.5 + 120
+    keys = sorted(f"{draw.getrandbits(128):032x}" for _ in range(rows))
+    waves = smallest_waves(rows, wanted, rows_per_wave)
+    found = [key for wave in waves for key in keys if _holds(wave, key)]
+    assert found == keys[: len(found)]
+    assert min(wanted, rows) <= len(found) <= wanted + 16 * wanted**0.5 + 120
+    in_waves = wanted + 7 * wanted**0.5 + 50
+    assert len(waves) == -(-min(math.ceil(in_waves), rows) // rows_per_wave)
+
+
+def test_smallest_keys_are_one_wave() -> None:
+    assert smallest_keys("key", 1_000_000, 100) == "key >= '00000000' AND key < '000e6afc'"
+    assert smallest_keys("key", 100, 100) == "key >= '00000000'"

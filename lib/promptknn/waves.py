@@ -62,6 +62,22 @@ def plan_waves(missing: Missing, rows_per_wave: int) -> Iterator[Wave]:
         yield Wave(f"{edge:0{_DIGITS}x}", high)
 
 
+def smallest_waves(rows: int, wanted: int, rows_per_wave: int) -> list[Wave]:
+    """Cut the range of the smallest keys, which holds few more than are wanted.
+
+    Args:
+        rows: how many keys there are; they are hashes.
+        wanted: at least so many lie in the waves, but for a chance in billions.
+        rows_per_wave: about how many one wave should hold.
+    """
+    enough = min(wanted + 7 * math.sqrt(wanted) + 50, rows)
+    waves = max(1, math.ceil(enough / rows_per_wave))
+    end = int(16**_DIGITS * enough / max(rows, 1))
+    edges = [f"{end * number // waves:0{_DIGITS}x}" for number in range(waves + 1)]
+    highs: list[str | None] = [*edges[1:-1], edges[-1] if enough < rows else None]
+    return [Wave(low, high) for low, high in zip(edges, highs, strict=False)]
+
+
 def smallest_keys(column: str, rows: int, wanted: int) -> str:
     """Give an SQL condition on a hex column that the smallest keys meet, and few others.
 
@@ -70,7 +86,5 @@ def smallest_keys(column: str, rows: int, wanted: int) -> str:
         rows: how many there are.
         wanted: at least so many meet it, but for a chance in billions.
     """
-    enough = wanted + 7 * math.sqrt(wanted) + 50
-    if enough >= rows:
-        return "TRUE"
-    return f"{column} < '{int(16**_DIGITS * enough / rows):0{_DIGITS}x}'"
+    (wave,) = smallest_waves(rows, wanted, max(rows, 1))
+    return wave.condition(column)

@@ -88,9 +88,19 @@ def results(lake: Lake) -> list[DataFrame]:
 
 @pytest.fixture(scope="module")
 def dropped(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake = Lake(spark, str(tmp_path_factory.mktemp("dropped") / "lake"), "first-run")
+    return cleaned(Lake(spark, str(tmp_path_factory.mktemp("dropped") / "lake"), "run"), DROP_TERM)
+
+
+@pytest.fixture(scope="module")
+def refused(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return cleaned(
+        Lake(spark, str(tmp_path_factory.mktemp("refused") / "lake"), "run"), DROP_PROMPT
+    )
+
+
+def cleaned(lake: Lake, settings: Settings) -> Lake:
     add_raw(lake, "captions", TEXTS)
-    counts = clean(lake, DROP_TERM)
+    counts = clean(lake, settings)
     assert counts.rows_in == counts.rows_out + counts.rows_rejected == len(TEXTS)
     return lake
 
@@ -181,14 +191,18 @@ def test_terms_too_many_for_a_worker_are_joined_to_the_same_end(dropped: Lake, l
         assertDataFrameEqual(found, expected)
 
 
-@pytest.mark.parametrize("mode", ["drop_term", "drop_prompt"])
-def test_known_terms_are_judged_as_new_ones(spark: SparkSession, tmp_path: Path, mode: str) -> None:
-    settings = changed(DROP_TERM, cleaning__vocabulary__mode=mode)
+@pytest.mark.parametrize(("first", "settings"), [("dropped", DROP_TERM), ("refused", DROP_PROMPT)])
+def test_known_terms_are_judged_as_new_ones(
+    spark: SparkSession,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    first: str,
+    settings: Settings,
+) -> None:
     at_once, one_by_one = (Lake(spark, str(tmp_path / name), "run") for name in ("at", "by"))
+    add_raw(at_once, "captions", TEXTS)
+    shutil.copytree(request.getfixturevalue(first).location, one_by_one.location)
     for lake in (at_once, one_by_one):
-        add_raw(lake, "captions", TEXTS)
-        if lake is one_by_one:
-            clean(lake, settings)
         add_raw(lake, "more", MORE)
         clean(lake, settings)
     for found, expected in zip(results(one_by_one), results(at_once), strict=True):
@@ -202,18 +216,15 @@ def test_what_is_left_of_a_prompt_must_pass_the_policy(lake: Lake) -> None:
     assert refusals(lake) == {"a castle Artgerm focus": ("policy_term", "castle focus")}
 
 
-@pytest.mark.parametrize("broadcast_below", [0, 1_000])
-def test_drop_prompt_refuses_and_names_the_first_unknown_term(
-    lake: Lake, broadcast_below: int
-) -> None:
-    add_raw(lake, "captions", TEXTS)
-    clean(lake, changed(DROP_PROMPT, cleaning__vocabulary__broadcast_below=broadcast_below))
-    texts = {row.text for row in lake.read(PROMPTS).collect()}
-    assert texts == {"a castle, sharp focus", "a castle by, sharp focus", "a café on a hill"}
-    assert refusals(lake) == {
-        "a castle by Artgerm, sharp focus": ("unknown_term", "artgerm"),
-        "a photorealistic castle in 8k, Artgerm\u2019s best": ("unknown_term", "artgerm's"),
-        "zxcvbnm": ("unknown_term", "zxcvbnm"),
-        "Mucha, zxcvbnm!": ("unknown_term", "mucha"),
-        "12345": ("no_letters", ""),
-    }
+def test_drop_prompt_refuses_and_names_the_first_unknown_term(refused: Lake, lake: Lake) -> None:
+    cleaned(lake, changed(DROP_PROMPT, cleaning__vocabulary__broadcast_below=0))
+    for each in (refused, lake):
+        texts = {row.text for row in each.read(PROMPTS).collect()}
+        assert texts == {"a castle, sharp focus", "a castle by, sharp focus", "a café on a hill"}
+        assert refusals(each) == {
+            "a castle by Artgerm, sharp focus": ("unknown_term", "artgerm"),
+            "a photorealistic castle in 8k, Artgerm\u2019s best": ("unknown_term", "artgerm's"),
+            "zxcvbnm": ("unknown_term", "zxcvbnm"),
+            "Mucha, zxcvbnm!": ("unknown_term", "mucha"),
+            "12345": ("no_letters", ""),
+        }

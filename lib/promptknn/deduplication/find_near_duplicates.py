@@ -23,7 +23,8 @@ from promptknn.settings import Settings
 from promptknn.stage import Context, Counts, Stage
 from promptknn.table import Table
 from promptknn.tables import KEPT_PROMPTS, NEAR_DUPLICATES, PROMPT_EMBEDDINGS
-from promptknn.waves import Missing, Wave, plan_waves, smallest_keys
+from promptknn.vector_sample import vector_sample
+from promptknn.waves import Missing, Wave, plan_waves
 
 _SCRATCH = "near-duplicates"
 
@@ -158,13 +159,13 @@ class _Run:
         settings = self.context.settings.deduplication
         if rows <= settings.exact_below:
             return exact_search(first_block.shape[1])
-        # The smallest ids are a random sample: ids are hashes.
         wanted = sample_for(rows)
         if not self.kept_earlier and len(first_block) >= wanted:
+            # In the order of the ids, which are hashes.
             sample = first_block[:wanted]
         else:
-            smallest = smallest_keys("prompt_id", rows, wanted)
-            sample = _in_order(self.pending.union(self.earlier).where(smallest))[1]
+            every = self.pending.union(self.earlier)
+            sample = vector_sample(every, "sentence_embedding", rows, wanted)
         return pruned_search(rows, sample, self.threshold, settings.target_recall)
 
     def _write_dropped(

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     Piece = Broadcast[bytes]
 
-_PIECE_BYTES = 64 * 2**20
+# What passes through the driver's heap at once, whatever the index takes.
+_PIECE_BYTES = 16 * 2**20
 
 
 def broadcast_files(

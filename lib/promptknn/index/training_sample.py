@@ -2,19 +2,16 @@
 
 from pyspark.sql import DataFrame
 
-from promptknn.arrow_vectors import from_arrow, in_order
+from promptknn.arrow_vectors import from_arrow
 from promptknn.encoders.encoder import Vectors
 from promptknn.index.query_map import QueryMap
-from promptknn.waves import smallest_keys
+from promptknn.vector_sample import vector_sample
 
 _ROWS_AT_ONCE = 10_000
 
 
 def training_sample(pool: DataFrame, rows: int, query_map: QueryMap, wanted: int) -> Vectors:
-    """Take the prompts with the smallest ids (a random sample: ids are hashes).
-
-    Spark sorts nothing for it: to choose the first of all rows it would bring them into one task,
-    and so into the driver's heap at once.
+    """Take the prompts with the smallest ids.
 
     Args:
         pool: prompt_id and clip_embedding.
@@ -25,10 +22,7 @@ def training_sample(pool: DataFrame, rows: int, query_map: QueryMap, wanted: int
     Returns:
         Keys, float32, (wanted or all there are, d), unit rows, in the order of their ids.
     """
-    some = pool.where(smallest_keys("prompt_id", rows, wanted))
-    found = in_order(
-        some.select("prompt_id", "clip_embedding").toArrow(), "prompt_id", "clip_embedding"
-    )[1][:wanted]
+    found = vector_sample(pool, "clip_embedding", rows, wanted)
     # Part by part, in place: whole copies would be as large as the sample.
     for start in range(0, len(found), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
