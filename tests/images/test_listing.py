@@ -106,6 +106,25 @@ def test_no_images_make_an_empty_table(folder: Path) -> None:
     assert list_images([], EXTENSIONS).to_arrow().num_rows == 0
 
 
+def test_linked_folders_are_searched_each_once(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "pictures", tmp_path / "elsewhere"
+    for place in (inside / "own", outside / "deep"):
+        place.mkdir(parents=True)
+        (place / "a.png").write_bytes(b"image")
+    # To the same folder twice, to one within it, to one that is searched anyway, and in circles.
+    (inside / "linked").symlink_to(outside)
+    (inside / "linked again").symlink_to(outside)
+    (inside / "linked within").symlink_to(outside / "deep")
+    (inside / "a link to own").symlink_to(inside / "own")
+    (inside / "own" / "up").symlink_to(inside)
+    (outside / "above").symlink_to(tmp_path)
+    (outside / "b.png").write_bytes(b"image")
+    listing = list_images([str(inside)], ["png"])
+    assert [Path(uri).relative_to(inside).as_posix() for uri in listing.uris] == [
+        "linked within/a.png", "linked/b.png", "own/a.png",
+    ]  # fmt: skip
+
+
 def test_a_link_to_nothing_is_listed_with_unknown_size(folder: Path) -> None:
     (folder / "gone.png").symlink_to(folder / "nowhere.png")
     listing = list_images([str(folder)], EXTENSIONS)

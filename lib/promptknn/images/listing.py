@@ -84,8 +84,11 @@ def fixed_part(path: str) -> str:
 
 def _candidates(path: str) -> Iterator[str]:
     if os.path.isdir(path):
-        for folder, folders, names in os.walk(path, onerror=_refuse):
-            folders.sort()
+        top = os.path.realpath(path)
+        seen: set[str] = set()
+        for folder, folders, names in os.walk(path, onerror=_refuse, followlinks=True):
+            places = {name: os.path.join(folder, name) for name in sorted(folders)}
+            folders[:] = [name for name, place in places.items() if _is_new(place, top, seen)]
             yield from (os.path.join(folder, name) for name in names)
     else:
         for match in glob.iglob(path, recursive=True):
@@ -93,6 +96,21 @@ def _candidates(path: str) -> Iterator[str]:
                 yield from _candidates(match)
             else:
                 yield match
+
+
+def _is_new(folder: str, top: str, seen: set[str]) -> bool:
+    """Tell a folder to search from a link that leads to images listed anyway, or in a circle."""
+    real = os.path.realpath(folder)
+    if os.path.islink(folder) and (_holds(top, real) or _holds(real, top)):
+        return False
+    if real in seen:
+        return False
+    seen.add(real)
+    return True
+
+
+def _holds(folder: str, inner: str) -> bool:
+    return os.path.commonpath([folder, inner]) == folder
 
 
 def _refuse(error: OSError) -> None:
