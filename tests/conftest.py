@@ -64,6 +64,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             application_name="promptknn-tests",
             conf={
                 **INTERPRETED,
+                # Over TCP each Python task waits 40 ms for a last packet. Jobs keep to TCP: Spark
+                # leaves a socket behind for each session.
+                "spark.python.unix.domain.socket.enabled": "true",
                 "spark.driver.memory": "2g",
                 "spark.sql.shuffle.partitions": "2",
                 "spark.sql.warehouse.dir": str(home / "warehouse"),

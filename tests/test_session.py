@@ -21,7 +21,6 @@ def test_own_session_has_delta_and_utc(spark: SparkSession) -> None:
     assert "DeltaSparkSessionExtension" in spark.conf.get("spark.sql.extensions", "")
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert spark.conf.get("spark.databricks.delta.snapshotPartitions") == "2"
-    assert spark.sparkContext.getConf().get("spark.python.unix.domain.socket.enabled") == "true"
 
 
 def test_settings_reach_spark(spark: SparkSession) -> None:

@@ -21,9 +21,6 @@ _DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 _LOCAL = {
-    # Over TCP each Python task waits 40 ms for a last packet. Elsewhere the path of a temporary
-    # folder may be longer than that of a socket may be.
-    "spark.python.unix.domain.socket.enabled": "true",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.shuffle.partitions": "8",
     # VACUUM starts as many tasks as this says, 10,000 of them, for a table of three files too.
