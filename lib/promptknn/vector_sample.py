@@ -1,6 +1,6 @@
 """A random sample of prompts' vectors: those of the smallest ids, for ids are hashes."""
 
-import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from promptknn.arrow_vectors import Floats, in_order
@@ -24,12 +24,7 @@ def vector_sample(frame: DataFrame, vectors: str, rows: int, wanted: int) -> Flo
     Returns:
         float32, (wanted or all there are, d), in the order of their ids.
     """
-    sample, filled, wanted = np.zeros((0, 0), dtype=np.float32), 0, min(wanted, rows)
-    for wave in smallest_waves(rows, wanted, _ROWS_AT_ONCE):
-        some = frame.where(wave.condition("prompt_id")).select("prompt_id", vectors)
-        part = in_order(some.toArrow(), "prompt_id", vectors)[1][: wanted - filled]
-        if not sample.size and len(part):
-            sample = np.empty((wanted, part.shape[1]), dtype=np.float32)
-        sample[filled : filled + len(part)] = part
-        filled += len(part)
-    return sample[:filled]
+    some = frame.select("prompt_id", vectors)
+    waves = smallest_waves(rows, wanted, _ROWS_AT_ONCE)
+    parts = [some.where(wave.condition("prompt_id")).toArrow() for wave in waves]
+    return in_order(pa.concat_tables(parts), "prompt_id", vectors)[1][:wanted]

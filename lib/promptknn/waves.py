@@ -55,11 +55,7 @@ def plan_waves(missing: Missing, rows_per_wave: int) -> Iterator[Wave]:
         return
     waves = -(-missing.rows // rows_per_wave)
     first, last = (int(key[:_DIGITS], 16) for key in (missing.smallest, missing.largest))
-    edges = [first + (last + 1 - first) * number // waves for number in range(waves)]
-    for number, edge in enumerate(edges):
-        last = number == waves - 1
-        high = None if last else f"{edges[number + 1]:0{_DIGITS}x}"
-        yield Wave(f"{edge:0{_DIGITS}x}", high)
+    yield from _cut(first, last + 1, waves, None)
 
 
 def smallest_waves(rows: int, wanted: int, rows_per_wave: int) -> list[Wave]:
@@ -73,9 +69,7 @@ def smallest_waves(rows: int, wanted: int, rows_per_wave: int) -> list[Wave]:
     enough = min(wanted + 7 * math.sqrt(wanted) + 50, rows)
     waves = max(1, math.ceil(enough / rows_per_wave))
     end = int(16**_DIGITS * enough / max(rows, 1))
-    edges = [f"{end * number // waves:0{_DIGITS}x}" for number in range(waves + 1)]
-    highs: list[str | None] = [*edges[1:-1], edges[-1] if enough < rows else None]
-    return [Wave(low, high) for low, high in zip(edges, highs, strict=False)]
+    return _cut(0, end, waves, f"{end:0{_DIGITS}x}" if enough < rows else None)
 
 
 def smallest_keys(column: str, rows: int, wanted: int) -> str:
@@ -88,3 +82,10 @@ def smallest_keys(column: str, rows: int, wanted: int) -> str:
     """
     (wave,) = smallest_waves(rows, wanted, max(rows, 1))
     return wave.condition(column)
+
+
+def _cut(first: int, end: int, waves: int, high: str | None) -> list[Wave]:
+    """Cut a range into equal ones; `high` is that of the last."""
+    edges = [f"{first + (end - first) * n // waves:0{_DIGITS}x}" for n in range(waves)]
+    # Of no waves `high` is left over.
+    return [Wave(*ends) for ends in zip(edges, [*edges[1:], high], strict=False)]
