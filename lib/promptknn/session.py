@@ -37,6 +37,9 @@ _LOCAL = {
 _CONNECT_PORT, _CONNECT_SECONDS = 15002, 20
 _ANYWHERE = {
     "spark.ui.showConsoleProgress": "false",
+    # Rows kept for a second use are texts and vectors: looking for what compresses them takes
+    # longer than it saves.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
     "spark.sql.session.timeZone": "UTC",
 }
 

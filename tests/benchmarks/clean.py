@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from promptknn.cleaning.clean import CleanPrompts
-from promptknn.cleaning.language import identified
+from promptknn.cleaning.text_reading import read_texts
 from promptknn.lake import Lake
 from promptknn.session import open_session
 from promptknn.settings import Settings, SparkSettings
@@ -44,12 +44,8 @@ def main() -> None:
         add_raw(lake, "more", more)
         again = _clean(lake)
         started = time.perf_counter()
-        languages = (
-            lake.read(RAW_PROMPTS)
-            .where("source = 'more'")
-            .select(identified(F.col("text")).alias("found"))
-        )
-        languages.agg(F.count("found.language"), F.avg("found.score")).collect()
+        languages = read_texts(lake.read(RAW_PROMPTS).where("source = 'more'").select("text"))
+        languages.agg(F.count("language"), F.avg("score")).collect()
         naming = time.perf_counter() - started
     table = Table(title=f"{ROWS:,} prompts, {os.cpu_count()} cores")
     for heading in ("part", "seconds", "prompts/s"):

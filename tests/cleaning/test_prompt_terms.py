@@ -2,15 +2,12 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from promptknn.cleaning.clean import CleanPrompts
 from promptknn.cleaning.normalisation import normalise
-from promptknn.cleaning.prompt_terms import terms_in
 from promptknn.cleaning.vocabulary import terms_of
 from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.models import Models
@@ -45,16 +42,6 @@ MORE = (
 KEY = ("source", "source_row_id")
 DROP_TERM = Settings.model_validate({"cleaning": {"vocabulary": {"mode": "drop_term"}}})
 DROP_PROMPT = changed(DROP_TERM, cleaning__vocabulary__mode="drop_prompt")
-
-
-def test_spark_finds_the_terms_that_python_finds(spark: SparkSession) -> None:
-    texts = [
-        *TEXTS, "women's hats, WOMEN\u2019s shoes", "hyper-real 8k 35mm f/1.8", "Zdzisław का घर",
-        "'quoted' rock'n'roll", "4 k, 100%", "",
-    ]  # fmt: skip
-    frame = spark.createDataFrame(pa.table({"text": texts}))
-    found = frame.select("text", terms_in(F.col("text")).alias("terms")).collect()
-    assert {row.text: row.terms for row in found} == {text: terms_of(text) for text in texts}
 
 
 class LakeKilledBefore(Lake):

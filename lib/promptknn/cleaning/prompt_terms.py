@@ -12,7 +12,6 @@ from promptknn.cleaning.rules import verdict
 from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_words
 from promptknn.cleaning.term_counts import counted_texts, found_terms
 from promptknn.cleaning.term_removal import without_unknown
-from promptknn.cleaning.vocabulary import CURLY_APOSTROPHE, TERM
 from promptknn.encoders.sentence import sentence_identity
 from promptknn.materialised import materialised
 from promptknn.settings import PolicySettings, VocabularySettings
@@ -32,7 +31,7 @@ def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFram
         rows: as `judged` gives them.
 
     Yields:
-        The same columns: `drop_term` changes text, both modes may add a verdict.
+        The same columns but terms: `drop_term` changes text, both modes may add a verdict.
     """
     settings = context.settings.cleaning.vocabulary
     if settings.mode == "off":
@@ -40,18 +39,11 @@ def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFram
         return
     context.lake.create([PROMPT_TERMS])
     terms = _Terms(context, settings, sentence_identity(context.settings.sentence))
-    found = F.when(F.col("verdict").isNull(), terms_in(F.col("text")))
-    with materialised(rows.withColumn("terms", found), context.lake) as with_terms:
-        terms.judge(with_terms)
-        yield terms.applied(with_terms)
+    with materialised(rows, context.lake) as kept:
+        terms.judge(kept)
+        yield terms.applied(kept)
     # Last: a run that is killed before leaves its prompts to be counted by the next one.
     terms.count()
-
-
-def terms_in(text: Column) -> Column:
-    """Give the terms of a normalised string column, as `terms_of` does: array<string>."""
-    lower = F.lower(F.translate(text, CURLY_APOSTROPHE, "'"))
-    return F.array_distinct(F.regexp_extract_all(lower, F.lit(TERM), F.lit(0)))
 
 
 class _Terms:

@@ -6,7 +6,7 @@ whole word of the vocabulary is known; any other is as like the vocabulary as it
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import faiss
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 Similarities = npt.NDArray[np.float64]
 
-# Both Java and Python read this pattern. It takes all of a run, or nothing: never the letters
-# before or after a digit.
-TERM = (
+# Takes all of a run, or nothing: never the letters before or after a digit.
+_TERM = regex.compile(
     r"(?<![\p{L}\p{M}\p{N}])(?<![\p{L}\p{M}\p{N}]['\u2019])"
     r"[\p{L}\p{M}]++(?:['\u2019][\p{L}\p{M}]++)*+(?!['\u2019]?\p{N})"
 )
-CURLY_APOSTROPHE = "\u2019"
-
-_TERM = regex.compile(TERM)
 # The same of ASCII alone, by the standard library: two to three times as fast.
 _ASCII_TERM = re.compile(r"(?<![A-Za-z0-9])(?<![A-Za-z0-9]')[A-Za-z]++(?:'[A-Za-z]++)*+(?!'?[0-9])")
+# Words alone in lower case, where there is no apostrophe: twice as fast again.
+_WORDS = bytes(
+    byte if byte < 128 and chr(byte).isalnum() else ord(" ") for byte in range(256)
+).lower()
 # Stands where a term was; cleaning has refused prompts that hold one.
 _GAP = "\x00"
 _BETWEEN = r"[\s,;:.!?/|&+_\-\u2013\u2014#@]*"
@@ -46,7 +46,13 @@ _JOINERS = "-_/#@"
 
 def terms_of(text: str) -> list[str]:
     """Give the distinct terms of a normalised text, in their order."""
-    found = _ASCII_TERM.findall(text.lower()) if text.isascii() else map(_term, _TERM.findall(text))
+    found: Iterable[str]
+    if not text.isascii():
+        found = map(_term, _TERM.findall(text))
+    elif "'" in text:
+        found = _ASCII_TERM.findall(text.lower())
+    else:
+        found = filter(str.isalpha, text.encode().translate(_WORDS).decode().split())
     return list(dict.fromkeys(found))
 
 
@@ -93,7 +99,7 @@ def without_terms(text: str, terms: Sequence[str]) -> str:
     """
     unwanted = frozenset(terms)
     pattern = _ASCII_TERM if text.isascii() else _TERM
-    holed = pattern.sub(lambda found: _hole(found.group(), unwanted), text)
+    holed = pattern.sub(lambda found: _GAP if _term(found[0]) in unwanted else found[0], text)
     if _GAP not in holed:
         return text
     while (closed := _EMPTY_BRACKETS.sub(_GAP, holed)) != holed:
@@ -103,11 +109,7 @@ def without_terms(text: str, terms: Sequence[str]) -> str:
 
 
 def _term(found: str) -> str:
-    return found.lower().replace(CURLY_APOSTROPHE, "'")
-
-
-def _hole(found: str, unwanted: frozenset[str]) -> str:
-    return _GAP if _term(found) in unwanted else found
+    return found.lower().replace("\u2019", "'")
 
 
 def _mended(gap: re.Match[str]) -> str:

@@ -1,0 +1,39 @@
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from promptknn.cleaning.language import UNKNOWN, identify
+from promptknn.cleaning.text_reading import read_texts
+from promptknn.cleaning.vocabulary import terms_of
+
+SCHEMA = "number int, text string, metadata map<string, string>"
+
+
+def test_texts_are_normalised_and_identified_and_null_stays_null(spark: SparkSession) -> None:
+    texts = ["a photo of\na cat\r\non a sofa", "\n\t \u3000", None]
+    rows = [(number, text, {"score": "1"}) for number, text in enumerate(texts)]
+    found = read_texts(spark.createDataFrame(rows, SCHEMA))
+    assert found.columns == [
+        "number", "original_text", "metadata", "text", "language", "score"
+    ]  # fmt: skip
+    plain = "a photo of a cat on a sofa"
+    language, score = identify(plain)
+    assert {row.number: tuple(row)[1:] for row in found.collect()} == {
+        0: (texts[0], {"score": "1"}, plain, language, pytest.approx(score)),
+        1: (texts[1], {"score": "1"}, "", UNKNOWN, 0.0),
+        2: (None, {"score": "1"}, None, UNKNOWN, 0.0),
+    }
+
+
+def test_terms_are_those_of_the_normalised_text(spark: SparkSession) -> None:
+    texts = [
+        "a castle by Artgerm, a sharp CASTLE", "women's hats, WOMEN\u2019s shoes", "4 k, 100%", "",
+        "hyper-real 8k 35mm f/1.8", "Zdzis\u0142aw \u0915\u093e \u0918\u0930", "a cafe\u0301",
+    ]  # fmt: skip
+    found = read_texts(spark.createDataFrame(pa.table({"text": texts})), with_terms=True)
+    terms = {row.original_text: row.terms for row in found.collect()}
+    assert terms == {text: terms_of(text) for text in texts[:-1]} | {texts[-1]: ["a", "caf\u00e9"]}
+
+
+def test_no_rows_are_no_rows(spark: SparkSession) -> None:
+    assert read_texts(spark.createDataFrame([], SCHEMA), with_terms=True).collect() == []
