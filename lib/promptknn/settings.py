@@ -55,7 +55,7 @@ class VocabularySettings(Section):
 
     mode: Literal["off", "drop_term", "drop_prompt"] = "off"
     minimum_similarity: float = Field(default=0.6, ge=-1, le=1)  # paper, section 3.1
-    terms_per_task: int = Field(default=1_000, ge=1)
+    terms_per_task: int = Field(default=2_000, ge=1)
     # Each Python worker holds unknown terms that are no more than this (some 100 bytes each); more
     # are joined, which shuffles the prompts.
     broadcast_below: int = Field(default=1_000_000, ge=0)
