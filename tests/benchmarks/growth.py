@@ -58,7 +58,8 @@ PROMPTS_AN_IMAGE, WORKERS = 20, 2
 AT_ONCE = int(os.environ.get("PROMPTKNN_BENCH_AT_ONCE", "200000"))
 NOISE = 0.5
 _MEGABYTE = 1_000_000
-_SECONDS_BETWEEN_LOOKS = 5.0
+# Often enough to catch a block on its way through the heap among 100,000 prompts too.
+_SECONDS_BETWEEN_LOOKS = 2.0
 _CONF = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "1g",

@@ -146,11 +146,12 @@ def test_killed_run_ends_in_the_same_rows_when_run_again(
     assert not (Path(lake.location) / "index" / "near-duplicates").exists()
 
 
-@pytest.mark.parametrize("sampled", [50, 100])
+@pytest.mark.parametrize(("sampled", "smallest"), [(50, 100), (100, 100), (100, 50)])
 def test_large_pools_are_searched_by_lists(
-    lake: Lake, pool: Pool, monkeypatch: pytest.MonkeyPatch, sampled: int
+    lake: Lake, pool: Pool, monkeypatch: pytest.MonkeyPatch, sampled: int, smallest: int
 ) -> None:
-    """The sample is of the first block where that is large enough."""
+    """The sample is of the first block, and no larger, where that is large enough."""
+    monkeypatch.setattr(find_near_duplicates, "SMALLEST_SAMPLE", smallest)
     monkeypatch.setattr(pruning, "LARGEST_PROBED_SHARE", 1.0)
     samples = []
 
@@ -165,7 +166,10 @@ def test_large_pools_are_searched_by_lists(
     assert "lists compared, recall" in counts.message
     expected = brute_force(pool, 0.9)
     assert len(dropped_in(lake).keys() ^ expected.keys()) <= 0.02 * len(pool.ids)
-    assert samples == [sampled] if sampled == 50 else samples[0] > 60
+    if sampled == 50:
+        assert samples == [50]
+    else:
+        assert (samples[0] > 60) == (smallest == 100)
 
 
 def test_another_threshold_decides_anew_beside_the_first(

@@ -13,7 +13,13 @@ from promptknn.cleaning.policy import forbidden_prompts
 from promptknn.deduplication.decided import decided, forget_decided
 from promptknn.deduplication.kept_vectors import KeptVectors, Texts
 from promptknn.deduplication.near import NONE, Similarities, greedy
-from promptknn.deduplication.pruning import Search, exact_search, pruned_search, sample_for
+from promptknn.deduplication.pruning import (
+    SMALLEST_SAMPLE,
+    Search,
+    exact_search,
+    pruned_search,
+    sample_for,
+)
 from promptknn.encoders.embed_prompts import of_models
 from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
@@ -159,8 +165,9 @@ class _Run:
         settings = self.context.settings.deduplication
         if rows <= settings.exact_below:
             return exact_search(first_block.shape[1])
-        wanted = sample_for(rows)
-        if not self.kept_earlier and len(first_block) >= wanted:
+        # A block is what the driver holds anyhow.
+        wanted = min(sample_for(rows), max(settings.prompts_per_block, SMALLEST_SAMPLE))
+        if not self.kept_earlier and len(first_block) >= min(wanted, SMALLEST_SAMPLE):
             # In the order of the ids, which are hashes.
             sample = first_block[:wanted]
         else:

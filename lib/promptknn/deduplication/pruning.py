@@ -20,6 +20,8 @@ _LISTS_PER_ROOT, _MOST_LISTS = 4, 10_000
 # with the square of the prompts, many lists are worth more than well learned ones.
 _FEWEST_ROWS_PER_LIST, _ROWS_PER_LIST = 10, 16
 _ROWS_MEASURED = 30_000
+# Fewer would measure too few pairs, whatever the driver has at hand.
+SMALLEST_SAMPLE = 40_000
 # More find no more of the pairs.
 _ITERATIONS = 5
 _PAIRS_MEASURED = 20_000
