@@ -99,12 +99,18 @@ class Watch:
         Path("/proc/self/clear_refs").write_text("5")
 
     def look(self) -> None:
+        before = self._blocks()
         self._java.System.gc()
         used = self._beans.getMemoryMXBean().getHeapMemoryUsage().getUsed()
-        # Broadcast blocks: they go to the disk where the heap is needed.
-        cached = self._java.org.apache.spark.SparkEnv.get().memoryManager().storageMemoryUsed()
-        self.heap = max(self.heap, (used - cached) / _MEGABYTE)
+        cached = self._blocks()
         self.cached = max(self.cached, cached / _MEGABYTE)
+        # What came or went meanwhile is in one of the two figures alone.
+        if cached == before:
+            self.heap = max(self.heap, (used - cached) / _MEGABYTE)
+
+    def _blocks(self) -> int:
+        """Give the bytes of broadcast blocks: they go to the disk where the heap is needed."""
+        return int(self._java.org.apache.spark.SparkEnv.get().memoryManager().storageMemoryUsed())
 
     def __enter__(self) -> "Watch":
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -59,15 +59,15 @@ class CleanPrompts(Stage):
 
     def run(self, context: Context) -> Counts:
         lake, policy = context.lake, context.settings.policy
-        pending = (
-            lake.read(RAW_PROMPTS)
-            .select(*_KEY, "text", *(["metadata"] if policy.reads_metadata else []))
-            .join(lake.read_pinned(PROMPTS).select(*_KEY), _KEY, "left_anti")
-            .join(lake.read_pinned(REJECTED_PROMPTS).select(*_KEY), _KEY, "left_anti")
-        )
         raw, prompts, rejected = (
             lake.read(table).count() for table in (RAW_PROMPTS, PROMPTS, REJECTED_PROMPTS)
         )
+        metadata = ["metadata"] if policy.reads_metadata else []
+        pending = lake.read(RAW_PROMPTS).select(*_KEY, "text", *metadata)
+        for table, rows in ((PROMPTS, prompts), (REJECTED_PROMPTS, rejected)):
+            if rows:
+                judged_before = lake.read_pinned(table).select(*_KEY)
+                pending = pending.join(judged_before, _KEY, "left_anti")
         # Delta knows how many rows there are without a look at them. Where the tables say nothing,
         # the rows are asked before any Python worker starts.
         if raw <= prompts + rejected and pending.isEmpty():
