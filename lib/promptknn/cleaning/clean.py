@@ -64,8 +64,8 @@ class CleanPrompts(Stage):
         )
         metadata = ["metadata"] if policy.reads_metadata else []
         pending = lake.read(RAW_PROMPTS).select(*_KEY, "text", *metadata)
-        for table, rows in ((PROMPTS, prompts), (REJECTED_PROMPTS, rejected)):
-            if rows:
+        for table, written in ((PROMPTS, prompts), (REJECTED_PROMPTS, rejected)):
+            if written:
                 judged_before = lake.read_pinned(table).select(*_KEY)
                 pending = pending.join(judged_before, _KEY, "left_anti")
         # Delta knows how many rows there are without a look at them. Where the tables say nothing,
