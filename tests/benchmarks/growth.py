@@ -99,14 +99,14 @@ class Watch:
         Path("/proc/self/clear_refs").write_text("5")
 
     def look(self) -> None:
-        before = self._blocks()
-        self._java.System.gc()
-        used = self._beans.getMemoryMXBean().getHeapMemoryUsage().getUsed()
+        # Before: the collection itself lets Spark forget broadcasts that nothing needs.
         cached = self._blocks()
+        self._java.System.gc()
+        # As the collection left it, not what was allocated until Python asks.
+        after = (pool.getCollectionUsage() for pool in self._beans.getMemoryPoolMXBeans())
+        used = sum(usage.getUsed() for usage in after if usage is not None)
+        self.heap = max(self.heap, (used - cached) / _MEGABYTE)
         self.cached = max(self.cached, cached / _MEGABYTE)
-        # What came or went meanwhile is in one of the two figures alone.
-        if cached == before:
-            self.heap = max(self.heap, (used - cached) / _MEGABYTE)
 
     def _blocks(self) -> int:
         """Give the bytes of broadcast blocks: they go to the disk where the heap is needed."""
