@@ -8,7 +8,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from promptknn.cleaning.clean import CleanPrompts
 from promptknn.cleaning.normalisation import normalise
-from promptknn.cleaning.vocabulary import terms_of
+from promptknn.cleaning.terms import terms_of
 from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.models import Models
 from promptknn.lake import Lake

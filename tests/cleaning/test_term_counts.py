@@ -1,15 +1,28 @@
 from datetime import UTC, datetime
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from promptknn.cleaning.term_counts import counted_texts, found_terms
+from promptknn.cleaning.term_counts import counted_texts, found_terms, terms_in
+from promptknn.cleaning.terms import terms_of
 from promptknn.deduplication.exact import prompt_id
 from promptknn.lake import Lake
 from promptknn.tables import PROMPTS, REJECTED_PROMPTS
 from tests.rows import add_rows
 
 EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def test_a_task_gives_each_term_of_its_texts_once(spark: SparkSession) -> None:
+    texts = [
+        "a castle by Artgerm, a sharp CASTLE", "women's hats, WOMEN\u2019s shoes", "4 k, 100%", "",
+        "hyper-real 8k 35mm f/1.8", "Zdzis\u0142aw \u0915\u093e \u0918\u0930", "a castle",
+    ]  # fmt: skip
+    frame = spark.createDataFrame(pa.table({"text": texts}))
+    found = [row.term for row in terms_in(frame.repartition(1)).collect()]
+    assert sorted(found) == sorted({term for text in texts for term in terms_of(text)})
+    assert len(terms_in(frame.limit(0)).collect()) == 0
 
 
 def test_a_text_counts_once_for_each_of_its_terms_at_the_time_of_its_cleaning(

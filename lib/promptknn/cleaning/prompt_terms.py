@@ -6,12 +6,13 @@ from contextlib import contextmanager
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, StringType, StructType
 
 from promptknn.cleaning.reasons import NO_KNOWN_TERMS, UNKNOWN_TERM
 from promptknn.cleaning.rules import verdict
 from promptknn.cleaning.term_comparison import NEAREST, compare_terms, embedded_words
-from promptknn.cleaning.term_counts import counted_texts, found_terms
-from promptknn.cleaning.term_removal import without_unknown
+from promptknn.cleaning.term_counts import counted_texts, found_terms, terms_in
+from promptknn.cleaning.term_removal import with_terms, without_unknown
 from promptknn.encoders.sentence import sentence_identity
 from promptknn.materialised import materialised
 from promptknn.settings import PolicySettings, VocabularySettings
@@ -20,6 +21,7 @@ from promptknn.table import sql_text
 from promptknn.tables import PROMPT_TERMS
 
 _KEY = ["source", "source_row_id"]
+_NOT_REFUSED = "verdict IS NULL"
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def judged_by_vocabulary(context: Context, rows: DataFrame) -> Iterator[DataFram
         rows: as `judged` gives them.
 
     Yields:
-        The same columns but terms: `drop_term` changes text, both modes may add a verdict.
+        The same columns: `drop_term` changes text, both modes may add a verdict.
     """
     settings = context.settings.cleaning.vocabulary
     if settings.mode == "off":
@@ -67,7 +69,7 @@ class _Terms:
                 f"WHERE sentence_model = {sql_text(self._identity)}",
                 PROMPT_TERMS,
             )
-        found = rows.select(F.explode("terms").alias("term")).distinct()
+        found = terms_in(rows.where(_NOT_REFUSED).select("text")).distinct()
         unknown = found.join(self._known().select("term"), "term", "left_anti")
         with materialised(unknown, lake) as new:
             number = new.count()
@@ -92,10 +94,13 @@ class _Terms:
         """Take unknown terms out of the prompts that no rule has refused, or refuse these."""
         refused_terms = self._known().where("NOT kept").select("term")
         most = self._settings.broadcast_below
-        unknown = refused_terms.limit(most + 1).toArrow().column("term").combine_chunks()
+        unknown = refused_terms.limit(most + 1).toArrow().column("term")
         if len(unknown) > most:
-            unknown, rows = None, _only_terms(rows, refused_terms)
-        with_unknown = rows.mapInArrow(_taken_out(unknown), rows.schema)
+            found = _with_terms(rows, refused_terms)
+            with_unknown = found.mapInArrow(_taken_out, found.schema)
+        else:
+            taking_out = _taking_out(frozenset(unknown.to_pylist()))
+            with_unknown = rows.mapInArrow(taking_out, _having_terms(rows))
         has_unknown = F.size("terms") > 0
         if self._settings.mode == "drop_prompt":
             refused = _verdict(UNKNOWN_TERM, F.element_at("terms", 1))
@@ -145,30 +150,37 @@ def _timestamp(micros: int | None) -> Column:
     return F.timestamp_micros(F.lit(micros).cast("bigint"))
 
 
-def _only_terms(rows: DataFrame, chosen: DataFrame) -> DataFrame:
-    """Leave in `terms` the chosen ones alone, where these are too many for each worker to hold."""
+def _with_terms(rows: DataFrame, chosen: DataFrame) -> DataFrame:
+    """Add to rows the chosen terms in them, where these are too many for each worker to hold."""
+    texts = rows.where(_NOT_REFUSED).select(*_KEY, "text", "verdict")
     held = (
-        rows.select(*_KEY, F.posexplode("terms").alias("position", "term"))
+        texts.mapInArrow(_all_terms, _having_terms(texts))
+        .select(*_KEY, F.posexplode("terms").alias("position", "term"))
         .join(chosen, "term", "left_semi")
         .groupBy(*_KEY)
         .agg(F.sort_array(F.collect_list(F.struct("position", "term"))).alias("held"))
         .select(*_KEY, F.col("held.term").alias("terms"))
     )
-    return rows.drop("terms").join(held, _KEY, "left").select(*rows.columns)
+    return rows.join(held, _KEY, "left").select(*rows.columns, "terms")
 
 
-def _taken_out(
-    unknown: pa.StringArray | None,
+def _having_terms(rows: DataFrame) -> StructType:
+    return StructType([*rows.schema]).add("terms", ArrayType(StringType()))
+
+
+def _all_terms(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return map(with_terms, batches)
+
+
+def _taken_out(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return map(without_unknown, batches)
+
+
+def _taking_out(
+    unknown: frozenset[str],
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that leaves in `terms` the unknown ones, and takes these out of `text`.
-
-    Args:
-        unknown: terms; None where `terms` holds no others.
-    """
-
     def take_out(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            yield without_unknown(batch, unknown)
+        return (without_unknown(with_terms(batch, unknown)) for batch in batches)
 
     return take_out
 

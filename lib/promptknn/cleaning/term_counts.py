@@ -1,6 +1,5 @@
-"""How many prompts hold a term: the texts that are counted, and the terms in them."""
+"""Which terms prompts hold, and how many prompts hold a term."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -10,11 +9,23 @@ from pyspark.sql import functions as F
 
 from promptknn.cleaning.normalisation import normalise
 from promptknn.cleaning.reasons import NO_KNOWN_TERMS, UNKNOWN_TERM
-from promptknn.cleaning.vocabulary import terms_of
+from promptknn.cleaning.terms import distinct_terms, term_counts
 from promptknn.lake import Lake
 from promptknn.tables import PROMPTS, REJECTED_PROMPTS
 
 _FOUND = "term string, at timestamp, number bigint"
+
+
+def terms_in(texts: DataFrame) -> DataFrame:
+    """Find the terms of normalised texts.
+
+    Args:
+        texts: one column of text.
+
+    Returns:
+        term; once a task, so that the same may come again.
+    """
+    return texts.mapInArrow(_distinct, "term string")
 
 
 def counted_texts(lake: Lake) -> DataFrame:
@@ -38,12 +49,19 @@ def found_terms(texts: DataFrame) -> DataFrame:
     return texts.select("text", "at").mapInArrow(_find, _FOUND)
 
 
+def _distinct(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    terms: set[str] = set()
+    for batch in batches:
+        terms |= distinct_terms(batch.column(0).to_pylist())
+    yield pa.RecordBatch.from_pydict({"term": pa.array(terms, pa.string())})
+
+
 def _find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         # All rows of one run of the stage have one time.
         for at in pc.unique(batch.column("at")):
             texts = batch.column("text").filter(pc.equal(batch.column("at"), at)).to_pylist()
-            counts = Counter(term for text in texts for term in terms_of(normalise(text)))
+            counts = term_counts(map(normalise, texts))
             yield pa.RecordBatch.from_pydict({
                 "term": pa.array(counts.keys(), pa.string()),
                 "at": pa.repeat(at, len(counts)),

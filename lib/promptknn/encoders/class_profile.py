@@ -17,6 +17,7 @@ from PIL import Image
 
 from promptknn.encoders.device import task_device, transfer
 from promptknn.encoders.encoder import Pixels, Vectors, unit
+from promptknn.encoders.garbage import spare_what_is_loaded
 from promptknn.encoders.memory import keep_freed_memory
 from promptknn.errors import ModelLoadError
 
@@ -51,6 +52,7 @@ class ClassProfileEncoder:
         # Pixels come as numpy has them, channels last: kept so, they need not be turned.
         network = _network().to(memory_format=torch.channels_last)
         self._network = network.to(self._device)
+        spare_what_is_loaded()
 
     def encode_images(self, images: Sequence[Image.Image]) -> Vectors:
         """Give the class profile of RGB images: float32, (n, 1000), unit rows."""

@@ -19,7 +19,7 @@ def task_device() -> "torch.device":
     """
     import torch
 
-    context = _task()
+    context = running_task()
     if torch.cuda.is_available():
         gpus = context.resources().get("gpu") if context else None
         address = gpus.addresses[0] if gpus and gpus.addresses else "0"
@@ -45,11 +45,12 @@ def transfer(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
 
 def task_cores() -> int:
     """Tell how many cores the task may use: spark.task.cpus, or all of them outside Spark."""
-    context = _task()
+    context = running_task()
     return context.cpus() if context else os.cpu_count() or 1
 
 
-def _task() -> "TaskContext | None":
+def running_task() -> "TaskContext | None":
+    """Give the Spark task that this process works for now, or None."""
     # Inside a task pyspark is imported already; one picture is predicted without it.
     if "pyspark" not in sys.modules:
         return None

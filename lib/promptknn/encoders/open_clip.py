@@ -14,6 +14,7 @@ from PIL.Image import Image
 from promptknn.encoders.device import task_device, transfer
 from promptknn.encoders.encoder import Pixels, Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.garbage import spare_what_is_loaded
 from promptknn.encoders.memory import keep_freed_memory
 from promptknn.encoders.precision import autocast, half_type
 from promptknn.encoders.revision import revision_folder
@@ -52,6 +53,7 @@ class OpenClipEncoder:
         # H100. Text towers are as fast under it, and some kinds mix their types without it.
         self._image_type = half_type(settings.precision, self._device) or torch.float32
         self._model.visual.to(self._image_type)
+        spare_what_is_loaded()
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from promptknn.encoders.device import task_device
 from promptknn.encoders.encoder import Vectors, unit
 from promptknn.encoders.fingerprint import fingerprint
+from promptknn.encoders.garbage import spare_what_is_loaded
 from promptknn.encoders.precision import autocast
 from promptknn.encoders.revision import revision_folder, sentence_repository
 from promptknn.encoders.settings import SentenceSettings
@@ -39,6 +40,7 @@ class SentenceEncoder:
         """
         self._model = _load(settings)
         self._batch_size, self._precision = settings.batch_size, settings.precision
+        spare_what_is_loaded()
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Encode texts: float32, (n, d), unit rows."""

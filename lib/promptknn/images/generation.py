@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from promptknn.encoders.garbage import spare_what_is_loaded
 from promptknn.errors import GenerationError, reason
 from promptknn.images.diffusion_pipeline import load_pipeline
 from promptknn.settings import GenerationSettings
@@ -43,6 +44,7 @@ class PictureGenerator:
         """
         self._settings = settings
         self._pipeline = load_pipeline(settings)
+        spare_what_is_loaded()
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Picture | Refusal]:
         """Make a picture for each prompt, in the order given.
