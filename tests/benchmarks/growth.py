@@ -66,10 +66,16 @@ _CONF = {
     "spark.executor.memory": "2g",
     # The cluster's helper starts quickly; here executors work for minutes.
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=4",
-    "spark.executorEnv.PYTHONPATH": str(ROOT),
+    "spark.executorEnv.PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}",
     "spark.sql.shuffle.partitions": "8",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.ui.enabled": "false",
+    # As in a session of this machine's own: else the driver keeps the plans of a thousand queries
+    # for a page that nobody serves, and a million prompts are more queries.
+    "spark.sql.ui.retainedExecutions": "20",
+    "spark.ui.retainedJobs": "100",
+    "spark.ui.retainedStages": "100",
+    "spark.ui.retainedTasks": "1000",
 }
 
 
