@@ -88,7 +88,7 @@ class FindNearDuplicates(Stage):
                 pending=pending,
                 earlier=earlier,
                 missing=missing,
-                kept_earlier=kept.count(),
+                kept_earlier=0 if new else kept.count(),
                 scratch=scratch,
             ).run()
         finally:

@@ -116,15 +116,21 @@ def pairs_above(index: faiss.Index, queries: Block, threshold: float) -> Pairs:
         nothing = np.zeros(0, dtype=np.int64)
         return Pairs(nothing, nothing, np.zeros(0))
     lower = threshold - _MARGIN
+    order = np.arange(len(queries))
     if queries.lists is None:
         limits, _, keys = index.range_search(queries.vectors, lower)
     else:
         assert isinstance(index, faiss.IndexIVF)
-        asked = queries.vectors, lower, queries.lists, queries.near
+        # Those of one list look into the same ones, which stay in the processor's cache.
+        order = np.argsort(queries.lists[:, 0], kind="stable")
+        by_list = queries.rows(order)
+        asked = by_list.vectors, lower, by_list.lists, by_list.near
         # The stub of FAISS describes the C++ method under this one.
         limits, _, keys = index.range_search_preassigned(*asked)  # type: ignore
     ends = limits.astype(np.int64)
-    rows = np.repeat(np.arange(len(queries)), ends[1:] - ends[:-1])
+    rows = np.repeat(order, ends[1:] - ends[:-1])
+    by_row = np.argsort(rows, kind="stable")
+    rows, keys = rows[by_row], keys[by_row]
     found = Pairs(rows, keys, np.zeros(len(rows)))
     for start in range(0, len(rows), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
@@ -189,7 +195,7 @@ def greedy(
     start, stop = 0, _FIRST_ROUND
     while start < len(block):
         rows = np.arange(start, min(stop, len(block)))
-        found = pairs_above(kept_index, block.rows(rows), threshold)
+        found = pairs_above(kept_index, block.rows(slice(start, stop)), threshold)
         _name_keepers(decisions, rows, kept_rows, found)
         free = rows[np.isneginf(decisions.similarity[rows])]
         first, repeated = _first_ones(block.rows(free), threshold, empty_index)
