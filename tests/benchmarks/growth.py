@@ -39,7 +39,7 @@ from promptknn.encoders.models import Models
 from promptknn.index.build import BuildIndex
 from promptknn.lake import Lake
 from promptknn.prediction.predict import PredictPrompts
-from promptknn.session import open_session
+from promptknn.session import FEW_QUERIES_KEPT, open_session
 from promptknn.settings import Settings
 from promptknn.sources.demo import compose
 from promptknn.sources.ingest import IngestPrompts
@@ -70,12 +70,8 @@ _CONF = {
     "spark.sql.shuffle.partitions": "8",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.ui.enabled": "false",
-    # As in a session of this machine's own: else the driver keeps the plans of a thousand queries
-    # for a page that nobody serves, and a million prompts are more queries.
-    "spark.sql.ui.retainedExecutions": "20",
-    "spark.ui.retainedJobs": "100",
-    "spark.ui.retainedStages": "100",
-    "spark.ui.retainedTasks": "1000",
+    # A million prompts are more queries.
+    **FEW_QUERIES_KEPT,
 }
 
 
