@@ -43,6 +43,9 @@ _ANYWHERE = {
     # Rows kept for a second use are texts and vectors: looking for what compresses them takes
     # longer than it saves.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
+    # Above so many bytes rows of Arrow go to the tasks as they are: as a relation of the plan, the
+    # optimizer would turn them one by one.
+    "spark.sql.execution.arrow.localRelationThreshold": "1MB",
     "spark.sql.session.timeZone": "UTC",
 }
 

@@ -8,13 +8,13 @@ from pyspark.sql import SparkSession
 from promptknn.arrow_vectors import to_arrow
 from promptknn.deduplication import kept_vectors
 from promptknn.deduplication.kept_vectors import KeptVectors, Texts
-from promptknn.deduplication.near import Block
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search
 from promptknn.encoders.encoder import Vectors, unit
 from tests.shards import random_units
 
 DIM, THRESHOLD = 32, 0.9
 KEPT = random_units(600, DIM, seed=0)
+EVERY = np.arange(len(KEPT))
 
 
 def _ids(vectors: Vectors) -> Texts:
@@ -36,7 +36,7 @@ def _lists() -> Search:
 @pytest.fixture(params=["every pair", "lists"])
 def search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Search:
     monkeypatch.setattr("promptknn.deduplication.pruning.LARGEST_PROBED_SHARE", 1.0)
-    return exact_search(DIM) if request.param == "every pair" else _lists()
+    return exact_search() if request.param == "every pair" else _lists()
 
 
 def test_the_closest_kept_prompt_is_found_in_whichever_part_it_lies(
@@ -44,7 +44,7 @@ def test_the_closest_kept_prompt_is_found_in_whichever_part_it_lies(
 ) -> None:
     monkeypatch.setattr(kept_vectors, "_ROWS_A_PART", 250)
     kept = KeptVectors(spark, tmp_path / "scratch", search)
-    kept.add(_ids(KEPT), search.block(KEPT))
+    kept.add(_ids(KEPT), search.block(KEPT), EVERY)
     assert len(list((tmp_path / "scratch").iterdir())) == 3
     asked = np.concatenate([_near(KEPT[[10, 300, 599]], seed=1), random_units(2, DIM, seed=2)])
     similarities, prompt_ids = kept.closest(search.block(asked), THRESHOLD)
@@ -57,12 +57,12 @@ def test_the_closest_kept_prompt_is_found_in_whichever_part_it_lies(
 def test_vectors_of_a_frame_are_written_by_the_tasks_that_read_it(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    search = exact_search(DIM)
+    search = exact_search()
     kept = KeptVectors(spark, tmp_path / "scratch", search)
     columns = {"prompt_id": _ids(KEPT).tolist(), "sentence_embedding": to_arrow(KEPT)}
     kept.add_frame(spark.createDataFrame(pa.table(columns)).repartition(2))
     assert len(list((tmp_path / "scratch").iterdir())) == 2
-    _, prompt_ids = kept.closest(Block(KEPT), THRESHOLD)
+    _, prompt_ids = kept.closest(exact_search().block(KEPT), THRESHOLD)
     assert prompt_ids.tolist() == _ids(KEPT).tolist()
 
 
@@ -78,7 +78,7 @@ def test_no_file_is_written_again_for_the_next_block(
         return real(folder, *rest)  # type: ignore[arg-type]
 
     kept = KeptVectors(spark, tmp_path / "scratch", search)
-    kept.add(_ids(KEPT), search.block(KEPT))
+    kept.add(_ids(KEPT), search.block(KEPT), EVERY)
     of_parts = {file for file in (tmp_path / "scratch").rglob("*") if file.is_file()}
     monkeypatch.setattr(kept_vectors, "_search_parts", watched)
     for rows in ([3, 4], [5, 6]):
@@ -91,8 +91,8 @@ def test_no_file_is_written_again_for_the_next_block(
 
 
 def test_where_nothing_is_kept_nothing_is_close(spark: SparkSession, tmp_path: Path) -> None:
-    kept = KeptVectors(spark, tmp_path / "scratch", exact_search(DIM))
-    similarities, prompt_ids = kept.closest(Block(KEPT[:3]), THRESHOLD)
+    kept = KeptVectors(spark, tmp_path / "scratch", exact_search())
+    similarities, prompt_ids = kept.closest(exact_search().block(KEPT[:3]), THRESHOLD)
     assert np.isneginf(similarities).all()
     assert prompt_ids.tolist() == [None] * 3
     assert not (tmp_path / "scratch").exists()
@@ -100,6 +100,6 @@ def test_where_nothing_is_kept_nothing_is_close(spark: SparkSession, tmp_path: P
 
 def test_a_volume_takes_parts_and_blocks(spark: SparkSession, volume: Path, search: Search) -> None:
     kept = KeptVectors(spark, volume / "scratch", search)
-    kept.add(_ids(KEPT), search.block(KEPT))
+    kept.add(_ids(KEPT), search.block(KEPT), EVERY)
     _, prompt_ids = kept.closest(search.block(KEPT[:9]), THRESHOLD)
     assert prompt_ids.tolist() == _ids(KEPT)[:9].tolist()

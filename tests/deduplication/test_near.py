@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -8,26 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptknn.deduplication import near, pruning
-from promptknn.deduplication.near import NONE, Block, Decisions, greedy, pairs_above, pairs_within
+from promptknn.deduplication.near import NONE, Decisions, greedy
+from promptknn.deduplication.pairs import Keys, pairs_above
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search
-from promptknn.encoders.encoder import Vectors, unit
-
-Matrix = npt.NDArray[np.float64]
-
-
-def clustered(rows: int, dim: int, clusters: int, noise: float, seed: int) -> Vectors:
-    draw = np.random.default_rng(seed)
-    centres = draw.normal(size=(clusters, dim))[draw.integers(clusters, size=rows)]
-    vectors: npt.NDArray[np.float32] = (centres + noise * draw.normal(size=(rows, dim))).astype(
-        "f4"
-    )
-    return unit(vectors)
-
-
-def cosines(vectors: Vectors) -> Matrix:
-    doubles = vectors.astype(np.float64)
-    found: Matrix = doubles @ doubles.T
-    return found
+from promptknn.encoders.encoder import Vectors
+from tests.deduplication.pools import clustered, cosines, pools, thresholds
 
 
 def brute_force(vectors: Vectors, threshold: float) -> npt.NDArray[np.bool_]:
@@ -39,28 +23,13 @@ def brute_force(vectors: Vectors, threshold: float) -> npt.NDArray[np.bool_]:
 
 
 def decide(vectors: Vectors, threshold: float, search: Search | None = None) -> Decisions:
-    search = search or exact_search(vectors.shape[1])
-    return greedy(
-        search.block(vectors), threshold, np.full(len(vectors), -np.inf), search.empty_index
-    )
-
-
-pools = st.builds(
-    clustered,
-    rows=st.integers(1, 80),
-    dim=st.integers(2, 6),
-    clusters=st.integers(1, 12),
-    noise=st.sampled_from([0.0, 0.05, 0.3, 1.0]),
-    seed=st.integers(0, 2**32 - 1),
-)
-thresholds = st.floats(0.5, 0.99)
+    block = (search or exact_search()).block(vectors)
+    return greedy(block, threshold, np.full(len(vectors), -np.inf))
 
 
 @pytest.fixture(autouse=True)
 def _many_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "_FIRST_ROUND", 3)
-    monkeypatch.setattr(near, "_PAIRS_AT_ONCE", 7)
-    monkeypatch.setattr(near, "_ROWS_AT_ONCE", 5)
 
 
 @given(vectors=pools, threshold=thresholds)
@@ -85,40 +54,17 @@ def test_names_the_most_similar_prompt_kept_before(vectors: Vectors, threshold: 
 @given(vectors=pools, threshold=thresholds, cut=st.integers(0, 80))
 @settings(deadline=None)
 def test_blocks_decide_as_the_whole_does(vectors: Vectors, threshold: float, cut: int) -> None:
-    whole = decide(vectors, threshold)
+    whole, block = decide(vectors, threshold), exact_search().block(vectors)
     first, second = vectors[:cut], vectors[cut:]
-    kept = first[decide(first, threshold).kept]
-    index = exact_search(vectors.shape[1]).empty_index()
-    index.add(kept)
-    before = np.full(len(second), -np.inf)
-    best = pairs_above(index, Block(second), threshold).best()
+    kept = np.flatnonzero(decide(first, threshold).kept)
+    before = np.full(len(vectors), -np.inf)
+    keys = Keys.of(vectors, block.lists[:, 0], kept)
+    best = pairs_above(block, np.arange(cut, len(vectors)), keys, threshold).best()
     before[best.rows] = best.similarities
-    later = greedy(Block(second), threshold, before, exact_search(vectors.shape[1]).empty_index)
+    later = greedy(exact_search().block(second), threshold, before[cut:])
     assert later.kept.tolist() == whole.kept[cut:].tolist()
     dropped = ~later.kept
     assert later.similarity[dropped].tolist() == whole.similarity[cut:][dropped].tolist()
-
-
-@given(vectors=pools, threshold=thresholds)
-@settings(deadline=None)
-def test_pairs_are_those_of_all_products(vectors: Vectors, threshold: float) -> None:
-    index = exact_search(vectors.shape[1]).empty_index()
-    index.add(vectors)
-    found = pairs_above(index, Block(vectors), threshold)
-    expected = np.argwhere(cosines(vectors) > threshold)
-    pairs = sorted(zip(found.rows.tolist(), found.keys.tolist(), strict=True))
-    assert pairs == [tuple(pair) for pair in expected.tolist()]
-
-
-@given(vectors=pools, threshold=thresholds)
-@settings(deadline=None)
-def test_pairs_within_a_block_are_those_of_all_products(vectors: Vectors, threshold: float) -> None:
-    index = exact_search(vectors.shape[1]).empty_index()
-    found = pairs_within(Block(vectors), threshold, index)
-    pairs = zip(found.rows.tolist(), found.keys.tolist(), strict=True)
-    expected = np.argwhere(np.triu(cosines(vectors), 1) > threshold)
-    assert {frozenset(pair) for pair in pairs} == {frozenset(pair) for pair in expected.tolist()}
-    assert index.ntotal == len(vectors)
 
 
 def test_a_dropped_prompt_drops_no_other() -> None:
@@ -139,7 +85,7 @@ def test_what_was_kept_before_drops_and_is_named_where_it_is_nearer() -> None:
     degrees = np.radians([90, 85, 10])
     vectors = np.stack([np.cos(degrees), np.sin(degrees)], axis=1).astype(np.float32)
     before = np.array([0.99999, -np.inf, 0.95])
-    found = greedy(Block(vectors), 0.9, before, exact_search(2).empty_index)
+    found = greedy(exact_search().block(vectors), 0.9, before)
     assert found.kept.tolist() == [False, True, False]
     assert found.keeper.tolist() == [NONE, NONE, NONE]
     assert found.similarity[[0, 2]].tolist() == [0.99999, 0.95]
@@ -154,12 +100,15 @@ def test_pruned_search_finds_the_share_of_pairs_that_it_measured() -> None:
     search = pruned_search(len(vectors), vectors, 0.9, target_recall=0.99)
     assert 0 < search.probes < search.lists / 2
     assert search.recall >= 0.99
-    index, exact = search.empty_index(), exact_search(32).empty_index()
-    index.add(vectors)
-    exact.add(vectors)
-    found, every = (pairs_above(each, Block(vectors), 0.9).rows for each in (index, exact))
-    assert len(every) > len(vectors) + 1_000
-    assert len(found) >= 0.99 * len(every)
+    found, every = (len(_pairs(each, vectors)) for each in (search, exact_search()))
+    assert every > 1_000
+    assert found >= 0.99 * every
+
+
+def _pairs(search: Search, vectors: Vectors) -> npt.NDArray[np.int64]:
+    block, rows = search.block(vectors), np.arange(len(vectors))
+    keys = Keys.of(vectors, block.lists[:, 0], rows)
+    return pairs_above(block, rows, keys, 0.9, before=True).rows
 
 
 def test_pruned_search_decides_nearly_as_exact_search() -> None:
@@ -170,30 +119,10 @@ def test_pruned_search_decides_nearly_as_exact_search() -> None:
     assert (pruned != exact).sum() <= 0.005 * len(vectors)
 
 
-def test_a_block_knows_its_lists_beforehand() -> None:
-    vectors = clustered(4_000, 32, clusters=1_500, noise=0.25, seed=9)
-    search = pruned_search(len(vectors), vectors, 0.9, target_recall=0.99)
-    block, plain = search.block(vectors), Block(vectors)
-    assert block.lists is not None
-    assert block.lists.shape == (4_000, search.probes)
-    held, expected = search.empty_index(), search.empty_index()
-    block.rows(slice(0, 3_000)).add_to(held)
-    plain.rows(slice(0, 3_000)).add_to(expected)
-    some = np.array([5, 3_500, 3_999])
-    found = pairs_above(held, block.rows(some), 0.9)
-    same = pairs_above(expected, plain.rows(some), 0.9)
-    assert len(found.rows) >= 3
-    assert sorted(zip(found.rows, found.keys, strict=True)) == sorted(
-        zip(same.rows, same.keys, strict=True)
-    )
-
-
 def test_what_is_dropped_has_a_keeper_where_lists_hold_a_pair_one_way_alone() -> None:
     vectors = clustered(2_000, 32, clusters=700, noise=0.25, seed=10)
     search = pruned_search(len(vectors), vectors, 0.9, target_recall=0.99)
-    index = search.empty_index()
-    index.nprobe = 2
-    search = replace(search, template=faiss.serialize_index(index), probes=2)
+    search = replace(search, probes=2)
     found = decide(vectors, 0.9, search)
     dropped = np.flatnonzero(~found.kept)
     assert len(dropped) > 500

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,7 +13,8 @@ from promptknn.arrow_vectors import in_order
 from promptknn.cleaning.policy import forbidden_prompts
 from promptknn.deduplication.decided import decided, forget_decided
 from promptknn.deduplication.kept_vectors import KeptVectors, Texts
-from promptknn.deduplication.near import NONE, Similarities, greedy
+from promptknn.deduplication.near import NONE, greedy
+from promptknn.deduplication.pairs import Similarities
 from promptknn.deduplication.pruning import (
     SMALLEST_SAMPLE,
     Search,
@@ -141,17 +143,16 @@ class _Run:
         last: bool,
     ) -> int:
         """Decide a block, and give how many of it are near duplicates."""
-        search = kept_vectors.search
-        block = search.block(vectors)
+        block = kept_vectors.search.block(vectors)
         similarities, keepers = kept_vectors.closest(block, self.threshold)
-        found = greedy(block, self.threshold, similarities, search.empty_index)
+        found = greedy(block, self.threshold, similarities)
         here = found.keeper != NONE
         keepers[here] = prompt_ids[found.keeper[here]]
         out = ~found.kept
         dropped = self._write_dropped(wave, prompt_ids[out], keepers[out], found.similarity[out])
         self._write_kept(wave, prompt_ids[found.kept])
         if not last:
-            kept_vectors.add(prompt_ids[found.kept], block.rows(found.kept))
+            kept_vectors.add(prompt_ids[found.kept], block, np.flatnonzero(found.kept))
         return dropped
 
     def _kept_vectors(self, first_block: Vectors) -> KeptVectors:
@@ -164,7 +165,7 @@ class _Run:
     def _choose(self, rows: int, first_block: Vectors) -> Search:
         settings = self.context.settings.deduplication
         if rows <= settings.exact_below:
-            return exact_search(first_block.shape[1])
+            return exact_search()
         # A block is what the driver holds anyhow.
         wanted = min(sample_for(rows), max(settings.prompts_per_block, SMALLEST_SAMPLE))
         if not self.kept_earlier and len(first_block) >= min(wanted, SMALLEST_SAMPLE):

@@ -1,16 +1,17 @@
-"""Vectors of kept prompts, as FAISS files that Spark's tasks map and search side by side.
+"""Vectors of kept prompts, as files that Spark's tasks map and search side by side.
 
 They lie in a scratch folder beside the index, which every host sees as it sees the shards. No file
-there is written twice: a host may go on reading what its cache has of the first.
+there is written twice: a host may go on reading what its cache has of the first. A part of what is
+added holds whole lists, so that a task reads those queries alone which look into them.
 """
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,18 +19,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from promptknn.arrow_vectors import from_arrow
-from promptknn.deduplication.near import Block, Similarities, pairs_above
-from promptknn.deduplication.pruning import Search, able_to_reconstruct
-from promptknn.encoders.device import task_cores
-from promptknn.index.faiss_file import write_index
+from promptknn.deduplication.pairs import Block, Keys, Positions, Similarities, pairs_above
+from promptknn.deduplication.pruning import Search
 
 Texts = npt.NDArray[np.object_]
 
-_INDEX, _IDS = "vectors.faiss", "prompt_ids.npy"
-# Of a block.
-_VECTORS, _LISTS, _NEAR = "vectors.npy", "lists.npy", "near.npy"
+_VECTORS, _LISTS, _IDS = "vectors.npy", "lists.npy", "prompt_ids.npy"
 # What one task searches: small enough for many tasks, large enough to be worth starting one.
 _ROWS_A_PART = 25_000
+# What a task reads of a frame before it writes parts.
+_ROWS_HELD = 100_000
 _FOUND = "row int, similarity double, prompt_id string"
 
 
@@ -37,7 +36,7 @@ class KeptVectors:
     """Kept prompts' vectors in a folder, in parts of at most 25,000.
 
     Attributes:
-        search: makes the index of a part.
+        search: tells in which lists vectors lie.
     """
 
     def __init__(self, spark: SparkSession, folder: Path, search: Search) -> None:
@@ -46,17 +45,14 @@ class KeptVectors:
         Args:
             spark: the session whose tasks search.
             folder: made when the first part is written.
-            search: makes the index of a part.
+            search: tells in which lists vectors lie.
         """
         self._spark, self._folder, self.search = spark, folder, search
         self._parts: list[str] = []
 
-    def add(self, prompt_ids: Texts, block: Block) -> None:
-        """Add vectors and their prompt_ids."""
-        for start in range(0, len(block), _ROWS_A_PART):
-            part = slice(start, start + _ROWS_A_PART)
-            name = _write(self._folder, self.search, prompt_ids[part], block.rows(part))
-            self._parts.append(name)
+    def add(self, prompt_ids: Texts, block: Block, rows: Positions) -> None:
+        """Add some rows of a block, int64 (m,), and their prompt_ids (m,)."""
+        self._parts.extend(_write_parts(self._folder, prompt_ids, block, rows))
 
     def add_frame(self, frame: DataFrame) -> None:
         """Add a frame of prompt_id and sentence_embedding; the tasks that read it write it."""
@@ -66,7 +62,7 @@ class KeptVectors:
             held: list[pa.RecordBatch] = []
             for batch in batches:
                 held.append(batch)
-                if sum(each.num_rows for each in held) >= _ROWS_A_PART:
+                if sum(each.num_rows for each in held) >= _ROWS_HELD:
                     yield _write_batches(folder, search, held)
                     held = []
             if sum(each.num_rows for each in held):
@@ -91,11 +87,10 @@ class KeptVectors:
             return similarities, prompt_ids
         parts = self._spark.createDataFrame(pa.table({"part": self._parts}))
         best = F.min(F.struct((-F.col("similarity")).alias("distance"), "prompt_id"))
-        pruned = self.search.lists > 0
         with _written(self._folder, block) as name:
             found = (
                 parts.repartition(len(self._parts))
-                .mapInArrow(_search_parts(self._folder, name, pruned, threshold), _FOUND)
+                .mapInArrow(_search_parts(self._folder, name, threshold), _FOUND)
                 .groupBy("row")
                 .agg(best.alias("best"))
                 .select("row", -F.col("best.distance"), "best.prompt_id")
@@ -114,46 +109,46 @@ def _written(folder: Path, block: Block) -> Iterator[str]:
     (folder / name).mkdir(parents=True)
     try:
         np.save(folder / name / _VECTORS, block.vectors)
-        if block.lists is not None and block.near is not None:
-            np.save(folder / name / _LISTS, block.lists)
-            np.save(folder / name / _NEAR, block.near)
+        np.save(folder / name / _LISTS, block.lists)
         yield name
     finally:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _write(folder: Path, search: Search, prompt_ids: Texts, block: Block) -> str:
-    name = uuid4().hex
-    (folder / name).mkdir(parents=True)
-    index = search.empty_index()
-    block.add_to(index)
-    write_index(index, folder / name / _INDEX)
-    np.save(folder / name / _IDS, prompt_ids.astype("U"))
-    return name
+def _write_parts(folder: Path, prompt_ids: Texts, block: Block, rows: Positions) -> Iterator[str]:
+    """Write rows of a block list by list, and give the names of the parts."""
+    order = np.argsort(block.lists[rows, 0], kind="stable")
+    for start in range(0, len(order), _ROWS_A_PART):
+        part = order[start : start + _ROWS_A_PART]
+        name = uuid4().hex
+        (folder / name).mkdir(parents=True)
+        np.save(folder / name / _VECTORS, block.vectors[rows[part]])
+        np.save(folder / name / _LISTS, block.lists[rows[part], 0])
+        np.save(folder / name / _IDS, prompt_ids[part].astype("U"))
+        yield name
 
 
 def _write_batches(folder: Path, search: Search, held: list[pa.RecordBatch]) -> pa.RecordBatch:
     table = pa.Table.from_batches(held)
     prompt_ids = table.column("prompt_id").to_numpy()
     block = search.block(from_arrow(table.column("sentence_embedding")))
-    name = _write(folder, search, prompt_ids, block)
-    return pa.RecordBatch.from_pydict({"part": [name]})
+    names = _write_parts(folder, prompt_ids, block, np.arange(len(block)))
+    return pa.RecordBatch.from_pydict({"part": list(names)})
 
 
 def _search_parts(
-    folder: Path, block: str, pruned: bool, threshold: float
+    folder: Path, block: str, threshold: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that searches parts for the block of this name; both lie in the folder."""
 
     def search(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        faiss.omp_set_num_threads(task_cores())
-        names = (_VECTORS, _LISTS, _NEAR) if pruned else (_VECTORS,)
-        queries = Block(*(np.load(folder / block / name, mmap_mode="r") for name in names))
+        queries = Block(_mapped(folder / block / _VECTORS), _mapped(folder / block / _LISTS))
+        every = np.arange(len(queries))
         for batch in batches:
             for part in batch.column("part").to_pylist():
-                file = str(folder / part / _INDEX)
-                index = able_to_reconstruct(faiss.read_index(file, faiss.IO_FLAG_MMAP_IFC))
-                best = pairs_above(index, queries, threshold).best()
+                own = _mapped(folder / part / _LISTS)
+                keys = Keys.of(_mapped(folder / part / _VECTORS), own, np.arange(len(own)))
+                best = pairs_above(queries, every, keys, threshold).best()
                 prompt_ids = np.load(folder / part / _IDS)
                 yield pa.RecordBatch.from_pydict({
                     "row": pa.array(best.rows, pa.int32()),
@@ -162,3 +157,7 @@ def _search_parts(
                 })  # fmt: skip
 
     return search
+
+
+def _mapped(file: Path) -> npt.NDArray[Any]:
+    return np.asarray(np.load(file, mmap_mode="r"))
