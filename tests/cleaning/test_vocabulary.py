@@ -25,8 +25,10 @@ def test_a_tokenizer_without_whole_words_is_refused() -> None:
 
 def test_nearest_word_is_that_of_the_largest_cosine() -> None:
     draw = np.random.default_rng(0)
-    terms, words = (unit(draw.normal(size=(n, 16)).astype(np.float32)) for n in (600, 300))
+    terms, words = (unit(draw.normal(size=(n, 16)).astype(np.float32)) for n in (300, 1_300))
     similarities, positions = nearest_words(terms, words)
     cosines = terms @ words.T
     assert positions.tolist() == cosines.argmax(axis=1).tolist()
     assert similarities == pytest.approx(cosines.max(axis=1), abs=1e-6)
+    _, first = nearest_words(terms, np.concatenate([words, words]))
+    assert first.tolist() == positions.tolist()
