@@ -27,8 +27,8 @@ Texts = npt.NDArray[np.object_]
 _VECTORS, _LISTS, _IDS = "vectors.npy", "lists.npy", "prompt_ids.npy"
 # What one task searches: small enough for many tasks, large enough to be worth starting one.
 _ROWS_A_PART = 25_000
-# What a task reads of a frame before it writes parts.
-_ROWS_HELD = 100_000
+# What a task holds of a frame before it writes parts: more would make denser lists of them.
+_ROWS_HELD = 50_000
 _FOUND = "row int, similarity double, prompt_id string"
 
 
