@@ -5,7 +5,8 @@ through cleaning, near duplicates and the index; then prompts are predicted for 
 images. Vectors are hashes of words, 384 dimensions: embedding is not measured. Each size is a
 driver of its own, on a standalone cluster of two workers of one core, so that the driver's memory
 holds no task's: its heap after a collection, looked at every few seconds (the cache of broadcasts,
-which goes to the disk where it must, apart), and the peak of its Python process. What the driver
+which goes to the disk where it must, apart) and once more when a stage has ended, which is what it
+holds for longer than a look, and the peak of its Python process. What the driver
 holds at once is set by sizes, which the defaults put at 200,000 prompts; with
 PROMPTKNN_BENCH_AT_ONCE=50000, 100,000 prompts fill them: what grows then is what grows with the
 prompts. A plot of both goes to PROMPTKNN_BENCH_PLOT (growth.png in the temporary folder).
@@ -77,12 +78,16 @@ _CONF = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One stage: seconds; those of the driver's own Python; megabytes of the driver at most."""
+    """One stage: seconds; those of the driver's own Python; megabytes of the driver at most.
+
+    `held` is what the heap still holds when the stage has ended.
+    """
 
     stage: str
     seconds: float
     driver_seconds: float
     heap: float
+    held: float
     cached: float
     python: float
     message: str
@@ -96,7 +101,7 @@ class Watch:
         assert java is not None
         self._java, self._beans = java, java.java.lang.management.ManagementFactory
         self._stop = threading.Event()
-        self.heap = self.cached = 0.0
+        self.heap = self.held = self.cached = 0.0
         # Forgets the peak so far.
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -107,7 +112,8 @@ class Watch:
         # As the collection left it, not what was allocated until Python asks.
         after = (pool.getCollectionUsage() for pool in self._beans.getMemoryPoolMXBeans())
         used = sum(usage.getUsed() for usage in after if usage is not None)
-        self.heap = max(self.heap, (used - cached) / _MEGABYTE)
+        self.held = (used - cached) / _MEGABYTE
+        self.heap = max(self.heap, self.held)
         self.cached = max(self.cached, cached / _MEGABYTE)
 
     def _blocks(self) -> int:
@@ -208,7 +214,14 @@ def _measured(context: Context, stage: Stage) -> Measured:
         counts = stage.run(context)
         seconds, computed = time.perf_counter() - started, time.process_time() - computed
     measured = Measured(
-        stage.name, seconds, computed, watch.heap, watch.cached, watch.python, counts.message
+        stage.name,
+        seconds,
+        computed,
+        watch.heap,
+        watch.held,
+        watch.cached,
+        watch.python,
+        counts.message,
     )
     sys.stderr.write(f"{measured}\n")
     return measured
@@ -261,15 +274,16 @@ def _named(embedded: DataFrame, models: Models) -> DataFrame:
 def _say(found: Mapping[int, list[Measured]], stored: Mapping[int, Mapping[str, int]]) -> None:
     stages = [each.stage for each in found[SIZES[0]]]
     table = Table(title=f"Microseconds a prompt, an image for {PROMPTS_AN_IMAGE}; driver in MB")
-    for heading in ("prompts", *stages, "in all", "heap", "cache", "Python"):
+    for heading in ("prompts", *stages, "in all", "heap", "held", "cache", "Python"):
         table.add_column(heading.replace("_", " "), justify="right")
     costs = {size: 1e6 * sum(s.seconds for s in stages) / size for size, stages in found.items()}
     heap = {size: max(stage.heap for stage in stages) for size, stages in found.items()}
+    held = {size: max(stage.held for stage in stages) for size, stages in found.items()}
     cached = {size: max(stage.cached for stage in stages) for size, stages in found.items()}
     python = {size: max(stage.python for stage in stages) for size, stages in found.items()}
     for size, measured in found.items():
         each = [1e6 * stage.seconds / size for stage in measured]
-        numbers = (*each, costs[size], heap[size], cached[size], python[size])
+        numbers = (*each, costs[size], heap[size], held[size], cached[size], python[size])
         table.add_row(f"{size:,}", *(f"{number:,.0f}" for number in numbers))
     wide_console(stderr=False).print(table)
     _plot(costs, heap, python)
@@ -277,7 +291,7 @@ def _say(found: Mapping[int, list[Measured]], stored: Mapping[int, Mapping[str, 
     *_, before, last = (0, *SIZES)
     said = {
         f"{name}_ratio": {f"{last}/{before}": figures[last] / figures[before]}
-        for name, figures in (("cost", costs), ("heap", heap), ("python", python))
+        for name, figures in (("cost", costs), ("heap", heap), ("held", held), ("python", python))
         if before
     }
     each = {size: {s.stage: s for s in found[size]} for size in SIZES}
