@@ -14,11 +14,10 @@ import numpy.typing as npt
 
 from promptknn.deduplication.pairs import (
     Block,
-    Keys,
     Pairs,
     Positions,
     Similarities,
-    pairs_above,
+    pairs_before,
 )
 
 NONE = -1
@@ -59,23 +58,16 @@ def greedy(block: Block, threshold: float, before: Similarities) -> Decisions:
     while start < len(block):
         rows = np.arange(start, min(stop, len(block)))
         kept = np.flatnonzero(decisions.kept[:start])
-        _name_keepers(decisions, _pairs_before(block, rows, kept, threshold))
+        _name_keepers(decisions, pairs_before(block, rows, kept, threshold))
         free = np.isneginf(decisions.similarity[rows])
         decisions.kept[rows[free]] = True
-        repeated = _drop_repeated(
-            decisions, _pairs_before(block, rows[free], rows[free], threshold)
-        )
+        repeated = _drop_repeated(decisions, pairs_before(block, rows[free], rows[free], threshold))
         _name_keepers(decisions, repeated)
         # What was kept in an earlier round dropped the others: of this one's some may be nearer.
         newly = rows[decisions.kept[rows]]
-        _name_keepers(decisions, _pairs_before(block, rows[~free], newly, threshold))
+        _name_keepers(decisions, pairs_before(block, rows[~free], newly, threshold))
         start, stop = stop, _GROWTH * stop
     return decisions
-
-
-def _pairs_before(block: Block, rows: Positions, keys: Positions, threshold: float) -> Pairs:
-    own = Keys.of(block.vectors, block.lists[:, 0], keys)
-    return pairs_above(block, rows, own, threshold, before=True)
 
 
 def _name_keepers(decisions: Decisions, pairs: Pairs) -> None:

@@ -139,6 +139,12 @@ def pairs_above(
         return Pairs.of([part for parts in found for part in parts])
 
 
+def pairs_before(block: Block, rows: Positions, keys: Positions, threshold: float) -> Pairs:
+    """Find pairs of some rows of a block with those of its `keys`, int64, that lie before them."""
+    own = Keys.of(block.vectors, block.lists[:, 0], keys)
+    return pairs_above(block, rows, own, threshold, before=True)
+
+
 def _units(probed: Lists, rows: Positions, keys: Keys) -> Iterator[tuple[Positions, Positions]]:
     """Give, list by list, some of the rows that look into it, and the keys that it holds."""
     flat = probed.ravel()

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from promptknn.deduplication.pairs import Block, Keys, Pairs, pairs_above
+from promptknn.deduplication.pairs import Block, Pairs, pairs_before
 from promptknn.encoders.encoder import Vectors
 
 # Twice as many lists halve what a list holds, and double what it takes to find the nearest ones. Of
@@ -136,8 +136,7 @@ def _sample_pairs(sample: Vectors, threshold: float) -> Pairs:
     block, parts, count = exact_search().block(sample), [Pairs.of([])], 0
     for start in range(0, len(block), _ROWS_AT_ONCE):
         rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(block)))
-        keys = Keys.of(sample, block.lists[:, 0], np.arange(rows[-1]))
-        parts.append(pairs_above(block, rows, keys, threshold, before=True))
+        parts.append(pairs_before(block, rows, np.arange(rows[-1]), threshold))
         count += len(parts[-1].rows)
         if count >= _PAIRS_MEASURED:
             break
