@@ -10,8 +10,10 @@ from promptknn.arrow_vectors import to_arrow
 from promptknn.deduplication.exact import prompt_id
 from promptknn.encoders.models import Models
 from promptknn.errors import MissingInputError, RecallError
+from promptknn.index.active import active_index
 from promptknn.index.build import BuildIndex
 from promptknn.index.damage import damaged_folders
+from promptknn.index.factory import lists_of
 from promptknn.index.shard_writer import sha256
 from promptknn.lake import Lake
 from promptknn.prediction.predict import PredictPrompts
@@ -183,16 +185,18 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
         "lake": str(tmp_path / "lake"),
         "prediction": {"k": 10},
         "index": {
-            "kind": "ivf_sq8", "query_map": "conse", "target_recall": 0.9, "shards": 2,
+            "kind": "ivf_fastscan", "query_map": "conse", "target_recall": 0.9, "shards": 2,
             "cache": str(tmp_path / "cache"),
         },
     })  # fmt: skip
     add_clustered_prompts(lake_of(spark, settings), Models.of(settings), 4000)
     run(settings, BuildIndex())
     row = active_row(spark, settings)
-    lists = int(row.factory.removeprefix("IVF").removesuffix(",SQ8"))
     assert 0.9 <= row.recall <= 1.0
-    assert 0 < row.nprobe < lists
+    assert 0 < row.nprobe < lists_of(row.factory)
+    assert 1 <= row.k_factor < 8
+    models, lake = Models.of(settings), lake_of(spark, settings)
+    assert active_index(lake, settings, models).handle.k_factor == row.k_factor
     assert row.recall_queries == "256 prompts"
     assert len(shards_of(spark, settings, row.index_version)) == 2
     profiles = np.random.default_rng(0).dirichlet(np.full(1000, 0.01), 20).astype(np.float32)
@@ -211,7 +215,7 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
     again = active_row(spark, settings)
     assert again.recall_queries == "20 images"
     # Other lists give other answers: they are a version of their own, of the same files.
-    assert again.nprobe != row.nprobe
+    assert (again.nprobe, again.k_factor) != (row.nprobe, row.k_factor)
     assert (again.identity, again.grown_from) == (row.identity, row.index_version)
     old, new = (shards_of(spark, settings, of.index_version) for of in (row, again))
     assert [shard.path for shard in new] == [shard.path for shard in old]
@@ -222,7 +226,8 @@ def test_inverted_lists_reach_the_target_recall_on_fewer_lists_than_all(
     assert "recall@20" in more.message
     wider = active_row(spark, settings)
     assert wider.recall_k == 20
-    assert (wider.index_version == again.index_version) == (wider.nprobe == again.nprobe)
+    as_broad = (wider.nprobe, wider.k_factor) == (again.nprobe, again.k_factor)
+    assert (wider.index_version == again.index_version) == as_broad
 
 
 def test_schema_without_an_index_location_is_refused_before_work_starts() -> None:

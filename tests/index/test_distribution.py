@@ -2,6 +2,7 @@ import os
 import pickle
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from promptknn.errors import CorruptShardError, StorageError
 from promptknn.index.distribution import IndexHandle, SharedFolder
+from promptknn.index.factory import train
 from promptknn.index.query_map import identity_map
 from promptknn.index.shard import PROMPTS, VECTORS, Shard
 from promptknn.index.shard_writer import sha256
@@ -189,6 +191,21 @@ def test_a_handle_opens_the_index_in_another_process_s_memory(handle: IndexHandl
     queries = random_units(4, 8, seed=1)
     found = index.search(queries, 1)
     assert found.prompt_ids.tolist() == nearest(queries, KEYS, 1)
+
+
+def test_an_index_is_opened_as_broadly_as_its_handle_says(
+    handle: IndexHandle, tmp_path: Path
+) -> None:
+    keys, queries = random_units(600, 8, seed=0), random_units(40, 8, seed=1)
+    folder = tmp_path / "index" / "listed"
+    write_shard(folder, keys, empty=train("IVF8,PQ2x4fs,Refine(SQ8)", keys))
+    listed = replace(handle, shards=(_shared(folder),))
+
+    def found(nprobe: int, k_factor: float) -> float:
+        index = replace(listed, nprobe=nprobe, k_factor=k_factor).open()
+        return float(index.search(queries, 5).similarities.sum())
+
+    assert found(8, 8.0) > max(found(8, 1.0), found(1, 8.0))
 
 
 def test_an_index_is_opened_once_a_process(handle: IndexHandle) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptknn.errors import SettingsError
-from promptknn.index.factory import choose, choose_by_sample, lists_of, nprobe_candidates, train
+from promptknn.index.factory import choose, choose_by_sample, lists_of, scores_again, train
 from promptknn.settings import IndexSettings
 from tests.shards import close_units, random_units
 
@@ -122,8 +122,8 @@ def test_training_is_the_same_every_time() -> None:
     np.testing.assert_array_equal(faiss.serialize_index(first), faiss.serialize_index(second))
 
 
-@pytest.mark.parametrize(
-    ("lists", "candidates"), [(0, [0]), (1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
-)
-def test_candidates_go_from_few_lists_to_all(lists: int, candidates: list[int]) -> None:
-    assert nprobe_candidates(lists) == candidates
+def test_what_fastscan_finds_is_scored_again() -> None:
+    kinds = ["flat", "ivf_sq8", "ivf_pq", "ivf_fastscan", "ivf_fastscan12"]
+    settings = [IndexSettings.model_validate({"kind": kind}) for kind in kinds]
+    again = [scores_again(choose(MILLION, DIM, each)) for each in settings]
+    assert again == [False, False, False, True, True]

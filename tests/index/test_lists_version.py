@@ -15,7 +15,7 @@ from promptknn.stage import Context
 from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 from tests.rows import add_rows
 
-TUNED = Tuned(nprobe=8, recall=0.95, k=10, judged_by="20 images")
+TUNED = Tuned(nprobe=8, k_factor=4.0, recall=0.95, k=10, judged_by="20 images")
 
 
 @pytest.fixture
@@ -25,8 +25,9 @@ def context(lake: Lake) -> Context:
     folder.mkdir(parents=True)
     (folder / "map.bin").write_bytes(b"a map")
     lake.create([INDEX_VERSIONS, INDEX_SHARDS])
-    version = {"index_version": "v", "identity": "i", "nprobe": 4, "recall": 0.9, "active": True}
-    add_rows(lake, INDEX_VERSIONS, [{**version, "files": {"map.bin": sha256(folder / "map.bin")}}])
+    version = {"index_version": "v", "identity": "i", "nprobe": 4, "k_factor": 4.0}
+    files = {"map.bin": sha256(folder / "map.bin")}
+    add_rows(lake, INDEX_VERSIONS, [{**version, "recall": 0.9, "active": True, "files": files}])
     shard = {"index_version": "v", "shard_id": 0, "path": "v/shard-00000", "files": {}}
     add_rows(lake, INDEX_SHARDS, [{**shard, "prompts": 1, "bytes": 1}])
     settings = Settings.model_validate({"lake": lake.location, "index": {"target_recall": 0.93}})
@@ -55,6 +56,17 @@ def test_other_lists_are_a_version_of_the_same_shards(context: Context) -> None:
     assert [shard.path for shard in shards] == ["v/shard-00000"]
     before = row_of(context, "v")
     assert (before.nprobe, before.recall, before.active) == (4, 0.9, True)
+
+
+def test_other_candidates_are_a_version_too(context: Context) -> None:
+    fewer = replace(TUNED, nprobe=4, k_factor=2.0)
+    other = record_lists(context, row_of(context, "v"), fewer)
+    row = row_of(context, other)
+    assert (row.nprobe, row.k_factor, row.grown_from) == (4, 2.0, "v")
+    none = record_lists(context, row, replace(fewer, k_factor=None))
+    assert none not in {"v", other}
+    assert row_of(context, none).k_factor is None
+    assert record_lists(context, row_of(context, none), fewer) == other
 
 
 def test_a_version_that_is_there_is_taken_again(context: Context) -> None:

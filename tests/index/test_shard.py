@@ -151,6 +151,19 @@ def test_probing_fewer_lists_finds_no_better_ones(inverted: Path) -> None:
     assert (few < every).any()
 
 
+@pytest.mark.parametrize("factory", KINDS)
+def test_fewer_candidates_are_scored_again_where_any_are(
+    shards: dict[str, Path], factory: str
+) -> None:
+    queries = random_units(40, DIM, seed=1)
+    own, most, few = (
+        Shard(shards[factory], 8, k_factor).search(queries, 20)[0] for k_factor in (None, 8.0, 1.0)
+    )
+    np.testing.assert_array_equal(own, most)
+    assert (few <= most + 1e-6).all()
+    assert (few < most).any() == ("Refine" in factory)
+
+
 @pytest.mark.parametrize("file", [VECTORS, PROMPTS, SENTENCE])
 def test_a_missing_file_is_named_with_the_cure(folder: Path, file: str) -> None:
     (folder / file).unlink()

@@ -61,7 +61,7 @@ def test_lists_chosen_for_another_recall_are_outdated(tuner: Tuner) -> None:
 
 
 def test_a_version_that_misses_the_target_is_refused_with_the_cure(tuner: Tuner) -> None:
-    tuned = Tuned(nprobe=4, recall=0.9, k=10, judged_by="20 images")
+    tuned = Tuned(nprobe=4, k_factor=None, recall=0.9, k=10, judged_by="20 images")
     assert str(tuned) == "recall@10 0.900 by 20 images"
     tuner.check("a-version", tuned)
     with pytest.raises(RecallError, match=r"recall@10 of 0\.899, .*set `index\.kind`"):

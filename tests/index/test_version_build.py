@@ -59,7 +59,7 @@ def growth(build: VersionBuild, base: Row = BASE, files: dict[str, str] | None =
 
 
 def missed(version: str, factory: str = FLAT) -> Missed:
-    tuned = Tuned(nprobe=0, recall=0.5, k=3, judged_by="6 prompts")
+    tuned = Tuned(nprobe=0, k_factor=None, recall=0.5, k=3, judged_by="6 prompts")
     return Missed(Row(index_version=version, factory=factory), tuned)
 
 

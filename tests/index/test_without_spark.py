@@ -37,7 +37,8 @@ def _version(name: str, active: bool, files: dict[str, str]) -> dict[str, object
     return {
         "index_version": name, "clip_model": MODELS.clip_identity,
         "sentence_model": MODELS.sentence_identity, "rescoring_model": "none", "prompts": 20,
-        "nprobe": 0, "files": _files(files), "active": active, "built_at": BUILT_AT,
+        "nprobe": 0, "k_factor": 4.0, "files": _files(files), "active": active,
+        "built_at": BUILT_AT,
     }  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def test_the_active_version_is_opened_with_its_shards_in_order(settings: Setting
     assert version.index_version == "now"
     handle = handle_of(reader, settings, version)
     assert [Path(shard.path).name for shard in handle.shards] == ["shard-0", "shard-1"]
+    assert handle.k_factor == 4.0
     index = handle.open()
     assert [shard.rows for shard in index.shards] == [8, 12]
     found = index.search(KEYS, 1)

@@ -61,7 +61,8 @@ def active_index(lake: Lake, settings: Settings, models: Models) -> ActiveIndex:
     active.check(settings, models)
     shards = shards_of(lake, active.index_version)
     handle = handle_of(lake, settings, active.index_version, active.files, shards, active.nprobe)
-    handle = replace(handle, left_out=removed_since(lake, active.index_version))
+    left_out = removed_since(lake, active.index_version)
+    handle = replace(handle, left_out=left_out, k_factor=active.k_factor)
     groups = shard_groups([shard.bytes for shard in shards], settings.index)
     return ActiveIndex(active.index_version, active.prompts, handle, groups)
 

@@ -134,6 +134,8 @@ class IndexHandle:
     """An index version as a task receives it: small, picklable, opened once a worker.
 
     Attributes:
+        nprobe: inverted lists to search for a query; 0 for a flat index.
+        k_factor: candidates that each shard scores again, a multiple of the neighbours wanted.
         left_out: ids of prompts that were removed and that its shards may still hold.
     """
 
@@ -143,13 +145,14 @@ class IndexHandle:
     nprobe: int
     cache: str
     left_out: tuple[str, ...] = ()
+    k_factor: float | None = None
 
     def open(self) -> SearchableIndex:
         """Open the index, from this worker's memory where it has opened it before."""
         cache = Path(self.cache)
         shards = tuple(str(shard.fetch(cache)) for shard in self.shards)
         query_map = str(self.query_map.fetch(cache))
-        return _opened(query_map, shards, self.nprobe, self.left_out)
+        return _opened(query_map, shards, self.nprobe, self.k_factor, self.left_out)
 
     def open_query_map(self) -> QueryMap:
         """Open the query map alone."""
@@ -162,7 +165,11 @@ class IndexHandle:
 
 @lru_cache(maxsize=1)
 def _opened(
-    query_map: str, shards: tuple[str, ...], nprobe: int, left_out: tuple[str, ...]
+    query_map: str,
+    shards: tuple[str, ...],
+    nprobe: int,
+    k_factor: float | None,
+    left_out: tuple[str, ...],
 ) -> SearchableIndex:
-    opened = [Shard(Path(folder), nprobe) for folder in shards]
+    opened = [Shard(Path(folder), nprobe, k_factor) for folder in shards]
     return SearchableIndex(opened, QueryMap.load(Path(query_map)), left_out)

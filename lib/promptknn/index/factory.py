@@ -23,7 +23,7 @@ _LISTS = re.compile(r"IVF(\d+),")
 _REFINED, _FINE = ",Refine(SQ8)", ",Refine(2xSQ6)"
 # Candidates of FastScan for each neighbour wanted. At 4 some 0.2 % of the neighbours are missed
 # among MiniLM's vectors, at 8 next to none.
-_CANDIDATES = 8
+MOST_CANDIDATES = 8.0
 # Product quantisation cuts vectors into parts of 4 numbers, and learns centroids for each.
 _PART = 4
 _CENTROIDS = {"ivf_fastscan": 16, "ivf_fastscan12": 16, "ivf_pq": 256}
@@ -131,6 +131,11 @@ def lists_of(factory: str) -> int:
     return int(found[1]) if found else 0
 
 
+def scores_again(factory: str) -> bool:
+    """Tell whether what FastScan finds is scored again, from scalars."""
+    return factory.endswith((_REFINED, _FINE))
+
+
 def train(factory: str, sample: Vectors) -> faiss.Index:
     """Train an empty index (inner product) on a sample of keys: float32, (n, d), unit rows."""
     known = factory.removesuffix(_FINE)
@@ -140,13 +145,5 @@ def train(factory: str, sample: Vectors) -> faiss.Index:
     if known != factory:
         index = fine_scalars(index, sample)
     if isinstance(index, faiss.IndexRefine):
-        index.k_factor = _CANDIDATES
+        index.k_factor = MOST_CANDIDATES
     return index
-
-
-def nprobe_candidates(lists: int) -> list[int]:
-    """Give the numbers of lists to try, from few to all."""
-    if lists == 0:
-        return [0]
-    doubling = [2**power for power in range(lists.bit_length()) if 2**power < lists]
-    return [*doubling, lists]

@@ -1,7 +1,7 @@
-"""Versions of the same shards, of which other numbers of lists are searched.
+"""Versions of the same shards, which are searched otherwise.
 
-Another number of lists gives other answers: it is a version of its own, so that each prediction
-says which it is from.
+Other numbers of lists, or of candidates in them, give other answers: they are a version of their
+own, so that each prediction says which it is from.
 """
 
 import shutil
@@ -21,7 +21,7 @@ from promptknn.tables import INDEX_SHARDS, INDEX_VERSIONS
 
 
 def record_lists(context: Context, known: Row, tuned: Tuned) -> str:
-    """Write how many lists were chosen anew for a version, and what was measured.
+    """Write what was chosen anew for the searches of a version, and what was measured.
 
     Args:
         context: has the lake and the settings that it was measured by.
@@ -29,16 +29,16 @@ def record_lists(context: Context, known: Row, tuned: Tuned) -> str:
         tuned: what was chosen.
 
     Returns:
-        The version that searches so many lists: `known`, another that is there, or a new one.
+        The version that is searched so: `known`, another that is there, or a new one.
     """
     lake, own = context.lake, {}
     source = version = str(known.index_version)
-    if tuned.nprobe != known.nprobe:
-        twin = _twin(context, known, tuned.nprobe)
+    if (tuned.nprobe, tuned.k_factor) != (known.nprobe, known.k_factor):
+        twin = _twin(context, known, tuned)
         if twin is not None:
             source = version = twin
         else:
-            version = _copy(context, known, tuned.nprobe)
+            version = _copy(context, known, tuned)
             own = {
                 "index_version": F.lit(version),
                 "grown_from": F.lit(source),
@@ -47,6 +47,7 @@ def record_lists(context: Context, known: Row, tuned: Tuned) -> str:
             }
     row = lake.read(INDEX_VERSIONS).where(F.col("index_version") == source).withColumns({
         "nprobe": F.lit(tuned.nprobe),
+        "k_factor": F.lit(tuned.k_factor).cast("double"),
         "recall": F.lit(tuned.recall),
         "recall_k": F.lit(tuned.k),
         "recall_queries": F.lit(tuned.judged_by),
@@ -57,11 +58,12 @@ def record_lists(context: Context, known: Row, tuned: Tuned) -> str:
     return version
 
 
-def _twin(context: Context, known: Row, nprobe: int) -> str | None:
-    """Find a version of the same shards that searches so many lists: a target may come back."""
+def _twin(context: Context, known: Row, tuned: Tuned) -> str | None:
+    """Find a version of the same shards that is searched so: a target may come back."""
     lake = context.lake
     paths = [shard.path for shard in shards_of(lake, known.index_version)]
-    like = (F.col("identity") == known.identity) & (F.col("nprobe") == nprobe)
+    like = (F.col("identity") == known.identity) & (F.col("nprobe") == tuned.nprobe)
+    like &= F.col("k_factor").eqNullSafe(F.lit(tuned.k_factor))
     for other in lake.read(INDEX_VERSIONS).where(like).orderBy("built_at").collect():
         same = [shard.path for shard in shards_of(lake, other.index_version)] == paths
         if same and not damaged_folders(lake, context.settings, other):
@@ -69,10 +71,10 @@ def _twin(context: Context, known: Row, nprobe: int) -> str | None:
     return None
 
 
-def _copy(context: Context, known: Row, nprobe: int) -> str:
+def _copy(context: Context, known: Row, tuned: Tuned) -> str:
     """Write all of a version of the same shards but its row, and give its name."""
     lake, root = context.lake, index_location(context.settings)
-    version = settings_hash(known.index_version, str(nprobe))
+    version = settings_hash(known.index_version, str(tuned.nprobe), str(tuned.k_factor))
     # Left by a run that was killed before it recorded the version.
     shutil.rmtree(root / version, ignore_errors=True)
     copy_files(root / known.index_version / QUERY_MAP_FOLDER, root / version / QUERY_MAP_FOLDER)

@@ -34,12 +34,14 @@ Texts = npt.NDArray[np.object_]
 class Shard:
     """An open shard; its files stay mapped, so that all workers of a host share one copy."""
 
-    def __init__(self, folder: Path, nprobe: int) -> None:
+    def __init__(self, folder: Path, nprobe: int, k_factor: float | None = None) -> None:
         """Map the files of a shard.
 
         Args:
             folder: holds the three files.
             nprobe: inverted lists to search for a query; 0 for a flat index.
+            k_factor: candidates to score again, a multiple of the neighbours wanted; those that
+                the index was made for where it is None.
 
         Raises:
             CorruptShardError: a file cannot be read, or the three do not belong together.
@@ -71,6 +73,8 @@ class Shard:
                 f"jobs/build_index.py, which writes it anew."
             )
         self._nprobe = nprobe
+        if k_factor is not None and isinstance(self._index, faiss.IndexRefine):
+            self._index.k_factor = k_factor
 
     @property
     def rows(self) -> int:

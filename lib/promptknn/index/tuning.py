@@ -1,4 +1,4 @@
-"""How many lists of an index a search looks into: the fewest that reach the target recall."""
+"""How much of an index a search looks at, chosen by real queries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +11,9 @@ from promptknn.encoders.encoder import Vectors
 from promptknn.encoders.models import Models
 from promptknn.errors import RecallError
 from promptknn.index.active import handle_of, shards_of
+from promptknn.index.breadth import least_breadth
 from promptknn.index.content import target_of
-from promptknn.index.factory import FLAT, lists_of, nprobe_candidates
+from promptknn.index.factory import FLAT
 from promptknn.index.lists_version import record_lists
 from promptknn.index.query_map import QueryMap
 from promptknn.index.recall import exact_answers, found_answers, recall
@@ -63,7 +64,7 @@ class Tuner:
     def tune(
         self, version: str, query_map: QueryMap, files: Mapping[str, str], factory: str
     ) -> Tuned:
-        """Find the fewest lists that reach the target recall, or what all of them reach.
+        """Find the least that reaches the target recall, or what all lists reach.
 
         Args:
             version: whose shards are in index_shards.
@@ -73,19 +74,20 @@ class Tuner:
         """
         queries, judged_by = self.queries(query_map)
         exact = exact_answers(self.pool, query_map, queries, self.k)
-        lake, settings, measured, nprobe = self.context.lake, self.context.settings, 0.0, 0
+        lake, settings = self.context.lake, self.context.settings
         # Made once: it may have sent every shard to the workers.
-        handle = handle_of(lake, settings, version, files, shards_of(lake, version), nprobe)
-        for nprobe in nprobe_candidates(lists_of(factory)):
-            trial = replace(handle, nprobe=nprobe)
+        handle = handle_of(lake, settings, version, files, shards_of(lake, version), nprobe=0)
+
+        def measured(nprobe: int, k_factor: float | None) -> float:
+            trial = replace(handle, nprobe=nprobe, k_factor=k_factor)
             found = found_answers(self.context.spark, trial, queries, self.k)
-            measured = recall(found, exact, similarities_are_exact=factory == FLAT)
-            if measured >= settings.index.target_recall:
-                break
-        return Tuned(nprobe, measured, self.k, judged_by)
+            return recall(found, exact, similarities_are_exact=factory == FLAT)
+
+        least = least_breadth(factory, measured, settings.index.target_recall)
+        return Tuned(least.nprobe, least.k_factor, least.recall, self.k, judged_by)
 
     def is_outdated(self, known: Row) -> bool:
-        """Tell whether the lists of a row of index_versions were chosen by too little.
+        """Tell whether what a row of index_versions searches was chosen by too little.
 
         For another recall, or for fewer neighbours; by prompts, where images have been embedded
         since; or by so few images that there are twice as many now.
@@ -101,11 +103,11 @@ class Tuner:
         return not judged_by_all and self.images().limit(enough).count() == enough
 
     def tuned_again(self, known: Row) -> tuple[str, Tuned]:
-        """Choose anew how many lists of a version are searched, where that is outdated.
+        """Choose anew how a version is searched, where that is outdated.
 
-        Another number of lists gives other answers: it becomes a version of its own, of the same
-        shards, so that each prediction says which it is from. What misses the target is not
-        written: the version stays as it was.
+        Other lists give other answers: they become a version of its own, of the same shards, so
+        that each prediction says which it is from. What misses the target is not written: the
+        version stays as it was.
 
         Args:
             known: its row of index_versions.

@@ -28,6 +28,7 @@ class IndexVersion:
 
     Attributes:
         files: SHA-256 of each file that its shards share.
+        k_factor: None too in a lake of before it was chosen.
         rescoring_model: None too in a lake of before there were any.
     """
 
@@ -37,6 +38,7 @@ class IndexVersion:
     prompts: int
     nprobe: int
     files: Mapping[str, str]
+    k_factor: float | None = None
     rescoring_model: str | None = None
 
     @classmethod

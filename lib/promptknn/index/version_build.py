@@ -116,6 +116,7 @@ class VersionBuild:
             "prompt_embeddings_version": lake.version(PROMPT_EMBEDDINGS),
             "factory": factory,
             "nprobe": tuned.nprobe,
+            "k_factor": tuned.k_factor,
             "recall": tuned.recall,
             "recall_queries": tuned.judged_by,
             "recall_k": tuned.k,

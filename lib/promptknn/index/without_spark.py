@@ -53,6 +53,7 @@ def handle_of(reader: LakeReader, settings: OnlineSettings, version: IndexVersio
         version.nprobe,
         str(settings.index.host_cache),
         _removed_since(reader, version.index_version),
+        version.k_factor,
     )
 
 

@@ -19,6 +19,12 @@ INDEX_VERSIONS = Table(
         Column("prompt_embeddings_version", "BIGINT", "Delta version the index was built from"),
         Column("factory", "STRING", "FAISS factory of the shards"),
         Column("nprobe", "INT", "Lists searched for a query; 0 for a flat index"),
+        Column(
+            "k_factor",
+            "DOUBLE",
+            "Candidates each shard scores again, a multiple of the neighbours; null where none",
+            nullable=True,
+        ),
         Column("recall", "DOUBLE", "Measured recall@k against exact search"),
         Column("recall_queries", "STRING", "What the recall was measured with"),
         Column("recall_k", "INT", "The k of recall@k"),
