@@ -19,6 +19,7 @@ from promptknn.settings import Settings, SparkSettings
 from promptknn.stage import Counts, Stage
 from tests.site import SAID, Site
 from tests.small import INTERPRETED, changed, small_settings
+from tests.submission import QUICK_START
 from tests.volume import make_volume
 
 Run = Callable[..., list[Counts]]
@@ -54,8 +55,7 @@ def _place(path: str) -> int:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session on one core (pytest's other process has the other) with Delta."""
     home = tmp_path_factory.mktemp("spark")
-    # Thousands of small plans, each run once: compiling them well costs more than it saves.
-    options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
+    options = f"{QUICK_START} -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
     submit = f"--conf 'spark.driver.defaultJavaOptions={options}' pyspark-shell"
     os.environ["PYSPARK_SUBMIT_ARGS"] = submit
     session = open_session(
@@ -64,6 +64,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             application_name="promptknn-tests",
             conf={
                 **INTERPRETED,
+                # Plans of a few rows are made once; the real jobs' are adapted as they run.
+                "spark.sql.adaptive.enabled": "false",
                 # Over TCP each Python task waits 40 ms for a last packet. Jobs keep to TCP: Spark
                 # leaves a socket behind for each session.
                 "spark.python.unix.domain.socket.enabled": "true",

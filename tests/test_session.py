@@ -20,7 +20,7 @@ def test_active_session_is_taken(spark: SparkSession) -> None:
 def test_own_session_has_delta_and_utc(spark: SparkSession) -> None:
     assert "DeltaSparkSessionExtension" in spark.conf.get("spark.sql.extensions", "")
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
-    assert spark.conf.get("spark.databricks.delta.snapshotPartitions") == "2"
+    assert spark.conf.get("spark.databricks.delta.snapshotPartitions") == "1"
 
 
 def test_settings_reach_spark(spark: SparkSession) -> None:

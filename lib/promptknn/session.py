@@ -28,7 +28,8 @@ FEW_QUERIES_KEPT = {
     "spark.ui.retainedTasks": "1000",
 }
 _LOCAL = {
-    "spark.databricks.delta.snapshotPartitions": "2",
+    # Each commit is followed by jobs of so many tasks over the table's log.
+    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.shuffle.partitions": "8",
     # VACUUM starts as many tasks as this says, 10,000 of them, for a table of three files too.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",

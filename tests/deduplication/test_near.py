@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from promptknn.deduplication import near, pruning
 from promptknn.deduplication.near import NONE, Decisions, greedy
-from promptknn.deduplication.pairs import Keys, pairs_above
+from promptknn.deduplication.pairs import Keys, Positions, pairs_above, pairs_before
 from promptknn.deduplication.pruning import Search, exact_search, pruned_search
 from promptknn.encoders.encoder import Vectors
 from tests.deduplication.pools import clustered, cosines, pools, thresholds
@@ -105,10 +105,9 @@ def test_pruned_search_finds_the_share_of_pairs_that_it_measured() -> None:
     assert found >= 0.99 * every
 
 
-def _pairs(search: Search, vectors: Vectors) -> npt.NDArray[np.int64]:
-    block, rows = search.block(vectors), np.arange(len(vectors))
-    keys = Keys.of(vectors, block.lists[:, 0], rows)
-    return pairs_above(block, rows, keys, 0.9, before=True).rows
+def _pairs(search: Search, vectors: Vectors) -> Positions:
+    rows = np.arange(len(vectors))
+    return pairs_before(search.block(vectors), rows, rows, 0.9).rows
 
 
 def test_pruned_search_decides_nearly_as_exact_search() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from promptknn.deduplication import pruning
-from promptknn.deduplication.pairs import Keys, pairs_above
+from promptknn.deduplication.pairs import pairs_before
 from promptknn.deduplication.pruning import (
     Search,
     exact_search,
@@ -55,9 +55,8 @@ def test_the_fewest_lists_are_looked_into_that_find_the_share(search: Search) ->
 
 
 def _pairs(search: Search) -> int:
-    block, rows = search.block(VECTORS), np.arange(len(VECTORS))
-    keys = Keys.of(VECTORS, block.lists[:, 0], rows)
-    return len(pairs_above(block, rows, keys, THRESHOLD, before=True).rows)
+    rows = np.arange(len(VECTORS))
+    return len(pairs_before(search.block(VECTORS), rows, rows, THRESHOLD).rows)
 
 
 def test_a_block_has_the_nearest_lists_its_own_first(search: Search) -> None:
