@@ -201,7 +201,7 @@ def test_spark_sql_answers_an_example(viewed: Lake, tmp_path: Path) -> None:
     script = tmp_path / "views.sql"
     rejected = [view for view in read_views(CONF) if view.name == "rejected"]
     write_script(script, viewed, rejected)
-    assert script.read_text().startswith("SET spark.databricks.delta.snapshotPartitions = 2;")
+    assert script.read_text().startswith("SET spark.databricks.delta.snapshotPartitions = 1;")
     example = CONF / "examples" / "rejections.sql"
     done = subprocess.run(
         [SPARK_SUBMIT.with_name("spark-sql"), "-S", "-i", script, "-f", example],
