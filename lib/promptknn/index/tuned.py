@@ -4,23 +4,18 @@ from dataclasses import dataclass
 
 from pyspark.sql import Row
 
+from promptknn.index.breadth import Breadth
+
 
 @dataclass(frozen=True)
-class Tuned:
+class Tuned(Breadth):
     """What was chosen for an index version, and measured.
 
     Attributes:
-        nprobe: lists to search for a query; 0 for a flat index.
-        k_factor: candidates that each shard scores again, a multiple of the neighbours wanted; None
-            where the index scores none again.
-        recall: recall@k against exact search.
-        k: of that.
+        k: of the recall@k against exact search.
         judged_by: what the queries were.
     """
 
-    nprobe: int
-    k_factor: float | None
-    recall: float
     k: int
     judged_by: str
 
